@@ -1,0 +1,349 @@
+"""The policy, pure: an event and the time go in, effects come out.
+
+The assistant is the one owner of the state people see: what the microphone, the voice, the link and the line
+are doing. It reads no clock, opens nothing and waits for nothing: every rule below can be tested as a table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from omniid.effects import (
+    CancelCapture,
+    Effect,
+    Enqueue,
+    ExpireOverdue,
+    Move,
+    ReplaceEar,
+    SendNext,
+    Speak,
+    StartCapture,
+    StopCapture,
+    StopSpeech,
+)
+from omniid.events import (
+    AttemptBegun,
+    ClockTicked,
+    CommandQueued,
+    CommandRefused,
+    CommandRejected,
+    CommandSettled,
+    CommandUncertain,
+    CommandWritten,
+    Event,
+    HushRequested,
+    KeyPressed,
+    KeyReleased,
+    KeyToggled,
+    LateReplyArrived,
+    LinkDialling,
+    LinkLost,
+    LinkOpened,
+    LinkStopped,
+    SpeechRequested,
+    StorageFailed,
+    TakeCancelRequested,
+    WindowGrew,
+    WorkerFailed,
+    WorkerStood,
+    WriteFailed,
+)
+from omniid.fate import State
+from omniid.protocol.chat import Reply
+from omniid.workers.channel import (
+    CaptureEnded,
+    CaptureOpened,
+    SpeechFailed,
+    SpeechFinished,
+    SpeechStarted,
+    TakeEmpty,
+    TakeFailed,
+    TakeRecognised,
+)
+
+Capture = Literal["idle", "opening", "listening"]
+LinkState = Literal["offline", "connecting", "ready", "waiting", "needs_token", "stopped"]
+SpeakWhen = Literal["always", "voice", "never"]
+
+_OFFLINE_WORDS = "I am offline. Your command waits, and goes out as soon as I am back."
+_OUTCOMES = {"done": State.DONE, "failed": State.FAILED, "needs_auth": State.NEEDS_AUTH}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What omniid is doing. `headline` is one word for it, derived from the rest."""
+
+    headline: str
+    capture: Capture
+    take_id: str | None
+    recognising: int
+    speaking: bool
+    link: LinkState
+    link_reason: str | None
+    in_flight: tuple[str, ...]
+    problems: dict[str, str]
+
+
+@dataclass(slots=True)
+class _State:
+    capture: Capture = "idle"
+    take_id: str | None = None
+    owner: str | None = None
+    recognising: set[str] = field(default_factory=set)
+    ear_used_at: float | None = None  # None while no model is loaded
+    speaking: bool = False
+    link: LinkState = "offline"
+    link_reason: str | None = None
+    window: int = 0
+    # Commands handed to the link and not yet settled, each with how it came in.
+    in_flight: dict[str, Literal["voice", "text"]] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+class Assistant:
+    """Turns events into effects; see the module's words."""
+
+    def __init__(self, speak_when: SpeakWhen, idle_unload_s: float) -> None:
+        self._speak_when = speak_when
+        self._idle_unload_s = idle_unload_s
+        self._state = _State()
+
+    def snapshot(self) -> Snapshot:
+        state = self._state
+        return Snapshot(
+            headline=_headline(state),
+            capture=state.capture,
+            take_id=state.take_id,
+            recognising=len(state.recognising),
+            speaking=state.speaking,
+            link=state.link,
+            link_reason=state.link_reason,
+            in_flight=tuple(state.in_flight),
+            problems=dict(state.problems),
+        )
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """What to do about an event; `now` is in monotonic seconds."""
+        match event:
+            case KeyPressed() | KeyReleased() | KeyToggled() | TakeCancelRequested():
+                return self._on_key(event)
+            case (
+                CaptureOpened()
+                | CaptureEnded()
+                | TakeRecognised()
+                | TakeEmpty()
+                | TakeFailed()
+                | CommandRefused()
+            ):
+                self._state.ear_used_at = now
+                return self._on_take(event)
+            case LinkDialling() | LinkOpened() | WindowGrew() | LinkLost() | LinkStopped():
+                return self._on_link(event)
+            case SpeechRequested() | HushRequested() | SpeechStarted() | SpeechFinished() | SpeechFailed():
+                return self._on_speech(event)
+            case ClockTicked():
+                return self._on_tick(now)
+            case WorkerFailed() | WorkerStood() | StorageFailed():
+                return self._on_house(event)
+            case _:
+                return self._on_command(event)
+
+    # --- the key and the take ----------------------------------------------------------------------------
+
+    def _on_key(self, event: KeyPressed | KeyReleased | KeyToggled | TakeCancelRequested) -> list[Effect]:
+        state = self._state
+        listening = state.capture != "idle"
+        match event:
+            case KeyPressed() | KeyToggled() if not listening:
+                state.capture, state.take_id, state.owner = "opening", event.take_id, event.owner
+                barge_in: list[Effect] = [StopSpeech()] if state.speaking else []
+                return [*barge_in, StartCapture(event.take_id)]
+            case KeyReleased(owner=owner) if owner != state.owner:
+                return []  # another key's release must not cut this take short
+            case KeyReleased() | KeyToggled() if listening and state.take_id:
+                return [StopCapture(state.take_id)]
+            case TakeCancelRequested() if listening and state.take_id:
+                return [CancelCapture(state.take_id)]
+            case _:
+                return []  # the same edge twice: verbs are idempotent
+
+    def _on_take(
+        self,
+        event: CaptureOpened | CaptureEnded | TakeRecognised | TakeEmpty | TakeFailed | CommandRefused,
+    ) -> list[Effect]:
+        match event:
+            case CaptureOpened(take_id=take_id):
+                if take_id == self._state.take_id:
+                    self._state.capture = "listening"
+                self._state.problems.pop("microphone", None)
+                return []
+            case CaptureEnded(take_id=take_id):
+                self._capture_over(take_id)
+                self._state.recognising.add(take_id)
+                return []
+            case TakeRecognised(take_id=take_id, text=text):
+                self._take_over(take_id)
+                return [Enqueue(take_id, text, _recognition_metadata(event))]
+            case TakeFailed(take_id=take_id, code=code, message=message):
+                self._take_over(take_id)
+                self._state.problems["microphone" if code.startswith("no_mic") else "recognition"] = message
+                return self._tell(message, "voice")
+            case CommandRefused(message=message):
+                return self._tell(message, "voice")
+            case _:
+                self._take_over(event.take_id)
+                return []
+
+    def _capture_over(self, take_id: str) -> None:
+        if take_id == self._state.take_id:
+            self._state.capture, self._state.take_id, self._state.owner = "idle", None, None
+
+    def _take_over(self, take_id: str) -> None:
+        self._capture_over(take_id)
+        self._state.recognising.discard(take_id)
+        self._state.problems.pop("recognition", None)
+
+    # --- the link and the line ---------------------------------------------------------------------------
+
+    def _on_link(
+        self, event: LinkDialling | LinkOpened | WindowGrew | LinkLost | LinkStopped
+    ) -> list[Effect]:
+        state = self._state
+        match event:
+            case LinkDialling():
+                state.link, state.window = "connecting", 0
+                return []
+            case LinkOpened(window=window) | WindowGrew(window=window):
+                state.link, state.link_reason, state.window = "ready", None, window
+                return self._send_if_room()
+            case LinkLost(reason=reason):
+                state.link, state.link_reason, state.window = "waiting", reason, 0
+                return []
+            case LinkStopped(reason=reason, needs_token=needs_token):
+                state.link = "needs_token" if needs_token else "stopped"
+                state.link_reason, state.window = reason, 0
+                return []
+
+    def _on_command(self, event: Event) -> list[Effect]:
+        state = self._state
+        match event:
+            case CommandQueued(kind=kind):
+                waits = kind == "voice" and state.link != "ready" and not event.again
+                return [*(self._tell(_OFFLINE_WORDS, kind) if waits else []), *self._send_if_room()]
+            case AttemptBegun(command_id=command_id, kind=kind):
+                state.in_flight[command_id] = kind
+                return self._send_if_room()
+            case CommandWritten(command_id=command_id):
+                return [Move(command_id, State.WAITING)] if command_id in state.in_flight else []
+            case WriteFailed(command_id=command_id):
+                self._land(command_id)
+                return [Move(command_id, State.QUEUED, "it could not be written; it keeps its place")]
+            case CommandSettled(command_id=command_id, reply=reply):
+                kind = self._land(command_id)
+                return [*self._settle(command_id, reply, kind), *self._send_if_room()]
+            case LateReplyArrived(command_id=command_id, reply=reply):
+                return self._settle(command_id, reply, "text")
+            case CommandUncertain(command_id=command_id, reason=reason, repeatable=repeatable):
+                return self._lose(command_id, reason, repeatable=repeatable)
+            case CommandRejected(command_id=command_id, reason=reason):
+                kind = self._land(command_id)
+                return [Move(command_id, State.REJECTED, reason), *self._tell(f"Not done: {reason}.", kind)]
+            case _:
+                return []
+
+    def _settle(self, command_id: str, reply: Reply, kind: Literal["voice", "text"]) -> list[Effect]:
+        move = Move(command_id, _OUTCOMES[reply.outcome], reply=reply)
+        return [move, *self._tell(reply.content, kind, command_id)]
+
+    def _lose(self, command_id: str, reason: str, *, repeatable: bool) -> list[Effect]:
+        kind = self._land(command_id)
+        if repeatable:
+            return [Move(command_id, State.QUEUED, f"{reason}; the server knows a repeated id")]
+        words = "I cannot tell whether your last command was done. Please check before you repeat it."
+        return [Move(command_id, State.UNCERTAIN, reason), *self._tell(words, kind)]
+
+    def _land(self, command_id: str) -> Literal["voice", "text"]:
+        """Take a command off the wire; how it came in."""
+        return self._state.in_flight.pop(command_id, "text")
+
+    def _send_if_room(self) -> list[Effect]:
+        return [SendNext()] if len(self._state.in_flight) < self._state.window else []
+
+    # --- the voice ---------------------------------------------------------------------------------------
+
+    def _tell(self, text: str, kind: Literal["voice", "text"], command_id: str | None = None) -> list[Effect]:
+        wanted = self._speak_when == "always" or (self._speak_when == "voice" and kind == "voice")
+        # While the user talks omniid keeps quiet: it would hear itself.
+        return [Speak(text, command_id)] if wanted and self._state.capture == "idle" else []
+
+    def _on_speech(
+        self, event: SpeechRequested | HushRequested | SpeechStarted | SpeechFinished | SpeechFailed
+    ) -> list[Effect]:
+        match event:
+            case SpeechRequested(utterance_id=utterance_id, text=text):
+                return [Speak(text, utterance_id=utterance_id)]
+            case HushRequested():
+                return [StopSpeech()]
+            case SpeechStarted():
+                self._state.speaking = True
+                self._state.problems.pop("speaker", None)
+            case SpeechFinished():
+                self._state.speaking = False
+            case SpeechFailed(message=message):
+                self._state.speaking = False
+                self._state.problems["speaker"] = message
+        return []
+
+    # --- the house ---------------------------------------------------------------------------------------
+
+    def _on_house(self, event: WorkerFailed | WorkerStood | StorageFailed) -> list[Effect]:
+        state = self._state
+        match event:
+            case WorkerFailed(worker="ear", message=message):
+                state.problems["ear"] = message
+                lost = bool(state.recognising) or state.capture != "idle"
+                state.capture, state.take_id, state.owner = "idle", None, None
+                state.recognising.clear()
+                return self._tell("I lost what you said. Please say it again.", "voice") if lost else []
+            case WorkerFailed(worker=worker, message=message):
+                state.problems[worker] = message
+                if worker == "mouth":
+                    state.speaking = False
+                return []
+            case WorkerStood(worker=worker):
+                state.problems.pop(worker, None)
+                return []
+            case StorageFailed(message=message):
+                state.problems["storage"] = message
+                return []
+
+    def _on_tick(self, now: float) -> list[Effect]:
+        state = self._state
+        state.problems.pop("storage", None)
+        idle = state.capture == "idle" and not state.recognising
+        unload = idle and state.ear_used_at is not None and now - state.ear_used_at >= self._idle_unload_s
+        if unload:
+            state.ear_used_at = None
+        return [ExpireOverdue(), *self._send_if_room(), *([ReplaceEar()] if unload else [])]
+
+
+def _headline(state: _State) -> str:
+    if state.capture != "idle":
+        return "listening"
+    if state.recognising:
+        return "recognising"
+    if state.speaking:
+        return "speaking"
+    if state.in_flight:
+        return "waiting for an answer"
+    return {"ready": "ready", "needs_token": "needs a token", "stopped": "stopped"}.get(state.link, "offline")
+
+
+def _recognition_metadata(take: TakeRecognised) -> dict[str, Any]:
+    return {
+        "confidence": round(take.confidence, 3),
+        "language": take.language,
+        "durationSeconds": round(take.duration_s, 2),
+        "model": take.model,
+    }

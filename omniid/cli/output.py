@@ -1,0 +1,63 @@
+"""How verbs print: JSON for programs, plain words for people, and nothing that could steer a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any
+
+import typer
+
+from omniid.errors import EXIT_DONE, EXIT_FAILED, EXIT_QUEUED, EXIT_REFUSED, EXIT_UNCERTAIN
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print data for programs.")]
+
+# Escape sequences, other control characters and bidi overrides: a reply must not move the cursor.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_EXITS = {
+    "done": EXIT_DONE,
+    "needs_auth": EXIT_REFUSED,
+    "uncertain": EXIT_UNCERTAIN,
+    "queued": EXIT_QUEUED,
+    "sending": EXIT_QUEUED,
+    "waiting": EXIT_QUEUED,
+}
+
+
+def printable(text: str) -> str:
+    """Text from elsewhere, safe to print."""
+    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def print_json(data: Any) -> None:
+    print(json.dumps(data, indent=2))
+
+
+def exit_code(command: dict[str, Any]) -> int:
+    """What a command's state means to a script."""
+    return _EXITS.get(command["state"], EXIT_FAILED)
+
+
+def outcome(command: dict[str, Any]) -> str:
+    """A command's state and answer as one sentence or two."""
+    reply = command.get("reply") or {}
+    words = printable(str(reply.get("content", "")))
+    short = command["id"]
+    match command["state"]:
+        case "done":
+            return words
+        case "needs_auth":
+            url = reply.get("auth_url")
+            where = f"Sign in at {printable(url)}" if url else "The assistant gave no address to sign in at"
+            return f"{words}\n{where}, then run `omniid outbox retry {short}`."
+        case "uncertain":
+            return (
+                f"It is uncertain whether this was done: {command['reason']}. Check, then run "
+                f"`omniid outbox retry {short}` or `omniid outbox drop {short}`."
+            )
+        case "queued" | "sending" | "waiting":
+            return (
+                f"Not answered yet; it is {command['state']} and nothing is lost. See `omniid outbox list`."
+            )
+        case state:
+            return words or f"The command is {state}: {command['reason']}."

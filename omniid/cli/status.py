@@ -1,0 +1,44 @@
+"""`omniid status`: what the daemon is doing, in a screenful."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omniid.cli.output import JsonFlag, print_json, printable
+from omniid.control.client import Client
+
+_SETTLED = ("done", "cancelled", "dropped")
+
+
+def status(*, json_: JsonFlag = False) -> None:
+    """Show what omniid is doing, what waits, and what is wrong."""
+    answer = Client().call("GET", "/v1/status")
+    if json_:
+        print_json(answer)
+    else:
+        print("\n".join(_lines(answer)))
+
+
+def _lines(status: dict[str, Any]) -> list[str]:
+    reason = f" ({printable(status['link_reason'])})" if status["link_reason"] else ""
+    open_ = {state: count for state, count in status["outbox"].items() if state not in _SETTLED}
+    waiting = ", ".join(f"{count} {state}" for state, count in open_.items()) or "empty"
+    workers = ", ".join(
+        f"{name} {'pid ' + str(worker['pid']) if worker['running'] else 'not running'}"
+        for name, worker in status["workers"].items()
+    )
+    return [
+        f"omniid is {status['headline']}",
+        f"  daemon      pid {status['pid']}, version {status['version']}, up {_duration(status['uptime_s'])}",
+        f"  backend     {printable(status['backend'])}: {status['link']}{reason}",
+        f"  microphone  {'closed' if status['capture'] == 'idle' else status['capture']}",
+        f"  outbox      {waiting}",
+        f"  processes   {workers}",
+        *(f"  problem     {part}: {printable(text)}" for part, text in status["problems"].items()),
+    ]
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,20 @@
+"""`omniid say` and `omniid hush`: omniid's own voice."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from omniid.control.client import Client
+
+
+def say(text: Annotated[str, typer.Argument(help="What to say; `-` reads it from standard input.")]) -> None:
+    """Say a text aloud."""
+    Client().call("POST", "/v1/speech", {"text": sys.stdin.read() if text == "-" else text})
+
+
+def hush() -> None:
+    """Be silent at once."""
+    Client().call("DELETE", "/v1/speech")

@@ -1,0 +1,265 @@
+"""Settings: `config.toml`, then `OMNIID_*` from the environment, which wins. All mistakes are told at once.
+
+Units stand in the names: `_s` seconds, `_ms` milliseconds, `_bytes` bytes. `session.reply_timeout_s` is
+`OMNIID_SESSION__REPLY_TIMEOUT_S` in the environment; `OMNIID_WS_URL` and `OMNIID_TOKEN` are short forms.
+"""
+
+from __future__ import annotations
+
+import difflib
+import getpass
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from omniid.errors import ConfigError
+
+URLS = {"development": "ws://localhost:8000/ws", "production": "wss://api.omnii.app/ws"}
+_SHORT_FORMS = {"OMNIID_WS_URL": ("backend", "url"), "OMNIID_TOKEN": ("backend", "token")}
+_PREFIX = "OMNIID_"
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Backend(_Section):
+    mode: Literal["embedded", "remote"] | None = None
+    environment: Literal["development", "production"] | None = None
+    url: str | None = None
+    user_id: Annotated[str, Field(min_length=1)] = Field(default_factory=getpass.getuser)
+    timezone: str | None = None
+    token: SecretStr | None = None
+    allow_insecure: bool = False
+
+    @field_validator("url")
+    @classmethod
+    def _is_websocket(cls, url: str | None) -> str | None:
+        if url is not None and (urlsplit(url).scheme not in {"ws", "wss"} or not urlsplit(url).hostname):
+            raise ValueError("should be a WebSocket address such as wss://assistant.example/ws")
+        return url
+
+    @model_validator(mode="after")
+    def _is_reachable_safely(self) -> Backend:
+        if self.mode == "remote" and self.remote_url is None:
+            raise ValueError('mode = "remote" needs a url, or environment = "production"')
+        url = self.remote_url
+        if url and url.startswith("ws:") and not self.allow_insecure and not _is_loopback(url):
+            raise ValueError(
+                f"{url} would send your words in clear text over the network: use wss://, "
+                "or set allow_insecure = true if you must"
+            )
+        return self
+
+    @property
+    def remote_url(self) -> str | None:
+        """Where the remote backend is; None when there is none."""
+        return self.url or (URLS[self.environment] if self.environment else None)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether omniid runs its own backend."""
+        return self.mode == "embedded" or (self.mode is None and self.remote_url is None)
+
+
+class Session(_Section):
+    ping_interval_s: Seconds = 15
+    ping_timeout_s: Seconds = 10
+    backoff_initial_s: Seconds = 0.25
+    backoff_max_s: Seconds = 60
+    max_in_flight: Count = 16
+    reply_timeout_s: Seconds = 120
+    max_frame_bytes: Annotated[int, Field(ge=65_536)] = 16 * 1024 * 1024
+
+
+class Delivery(_Section):
+    voice_ttl_s: Seconds = 600
+    text_ttl_s: Seconds = 86_400
+    max_commands: Count = 1_000
+    max_bytes: Count = 10_000_000
+
+
+class Audio(_Section):
+    input_device: str | None = None
+    output_device: str | None = None
+    input_file: Path | None = None
+    input_pace: Annotated[int, Field(ge=0, le=1)] = 1
+    output_file: Path | None = None
+    min_take_ms: Annotated[int, Field(ge=0)] = 300
+    max_take_s: Annotated[float, Field(gt=0, le=600)] = 60
+
+
+class Recognition(_Section):
+    model: str = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compute_type: str = "auto"
+    language: str | None = None
+    vocabulary: list[str] = []
+    idle_unload_s: Seconds = 300
+    reject: Share = 0.3
+
+
+class Speech(_Section):
+    engine: Literal["pyttsx3", "none"] = "pyttsx3"
+    voice: str | None = None
+    rate: Annotated[int, Field(ge=80, le=450)] = 180
+    volume: Share = 1.0
+    when: Literal["always", "voice", "never"] = "always"
+
+
+class Control(_Section):
+    socket: Path | None = None
+
+
+class Log(_Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+    content: bool = False
+
+
+class Settings(_Section):
+    """Everything a user can set. Frozen: a change is a restart."""
+
+    backend: Backend = Field(default_factory=Backend)
+    session: Session = Session()
+    delivery: Delivery = Delivery()
+    audio: Audio = Audio()
+    recognition: Recognition = Recognition()
+    speech: Speech = Speech()
+    control: Control = Control()
+    log: Log = Log()
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings in a file (which may be absent) and the environment.
+
+    Raises:
+        ConfigError: there are mistakes; the message lists all of them, a line each.
+    """
+    content = _read(path)
+    origins = {name: str(path) for name in _leaves(content)}
+    for variable, (section, key), value in _from_environment(environ):
+        target = content.setdefault(section, {})
+        if isinstance(target, dict):
+            target[key] = value
+            origins[f"{section}.{key}"] = variable
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, path, origins)) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error}. Check that it is a text file of yours."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}. Mend that line and try again.") from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, tuple[str, str], Any]]:
+    found: list[tuple[str, tuple[str, str], Any]] = []
+    for variable in sorted(environ):
+        if variable in _SHORT_FORMS:
+            found.append((variable, _SHORT_FORMS[variable], environ[variable]))
+        elif variable.startswith(_PREFIX) and "__" in variable:
+            section, _, key = variable.removeprefix(_PREFIX).lower().partition("__")
+            value: Any = environ[variable]
+            found.append((variable, (section, key), value.split(",") if key == "vocabulary" else value))
+    return found
+
+
+def _leaves(content: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{section}.{key}"
+        for section, keys in content.items()
+        for key in (keys if isinstance(keys, dict) else ())
+    ]
+
+
+def _explain(error: ValidationError, path: Path, origins: Mapping[str, str]) -> str:
+    mistakes = [_mistake(dict(one), path, origins) for one in error.errors(include_url=False)]
+    count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+    return f"The configuration has {count}:\n" + "\n".join(f"  {line}" for line in mistakes)
+
+
+def _mistake(one: dict[str, Any], path: Path, origins: Mapping[str, str]) -> str:
+    key = ".".join(str(part) for part in one["loc"][:2])
+    origin = origins.get(key, str(path))
+    given = "" if isinstance(one["input"], dict) or key.endswith("token") else f" = {one['input']!r}"
+    return f"{origin}: {key}{given}: {_advice(one, key)}"
+
+
+def _advice(one: dict[str, Any], key: str) -> str:
+    if one["type"] == "extra_forbidden":
+        return _unknown_key(key)
+    message = str(one["msg"]).removeprefix("Value error, ")
+    message = message.replace("Input should be", "should be").partition(", unable to parse")[0]
+    default = _default(key)
+    return message if default is None or "such as" in message else f"{message}, for example {default}"
+
+
+def _unknown_key(key: str) -> str:
+    near = difflib.get_close_matches(key, _known_keys(), n=1, cutoff=0.6)
+    return f"there is no such key; did you mean {near[0]}?" if near else "there is no such key"
+
+
+def _known_keys() -> list[str]:
+    sections = Settings.model_fields
+    return [*sections, *(f"{name}.{key}" for name in sections for key in _section(name).model_fields)]
+
+
+def _section(name: str) -> type[BaseModel]:
+    section = Settings.model_fields[name].annotation
+    assert isinstance(section, type)  # noqa: S101 every field above is a section
+    assert issubclass(section, BaseModel)  # noqa: S101
+    return section
+
+
+def _default(key: str) -> str | None:
+    name, _, field = key.partition(".")
+    known = Settings.model_fields.get(name) and _section(name).model_fields.get(field)
+    default = known.default if known else None
+    if default is None or isinstance(default, Path) or not isinstance(default, str | int | float | bool):
+        return None
+    return f'"{default}"' if isinstance(default, str) else str(default).lower()
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, which may resolve to anything
+        return False
+
+
+def load_default() -> Settings:
+    """The settings of this user."""
+    from omniid.host import config_file  # noqa: PLC0415 the path is the host's to know
+
+    return load(config_file(), os.environ)

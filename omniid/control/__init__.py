@@ -1,0 +1,1 @@
+"""The local control API: one schema, one server, one client."""

@@ -1,0 +1,67 @@
+"""The OpenAPI description, made from the verb table: it cannot say anything else than what is served."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from omniid import __version__
+from omniid.control.schema import EVENTS_PATH, VERBS, Problem, Verb
+
+_REF = "#/components/schemas/{model}"
+
+
+def document() -> dict[str, Any]:
+    """An OpenAPI 3.1 document."""
+    models: set[type[BaseModel]] = {Problem}
+    for verb in VERBS:
+        models |= {verb.answer} | ({verb.request} if verb.request else set())
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF)
+    paths: dict[str, Any] = {}
+    for verb in VERBS:
+        paths.setdefault(verb.path, {})[verb.method.lower()] = _operation(verb)
+    paths[EVENTS_PATH] = {"get": _events_operation()}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "omniid control API", "version": __version__},
+        "paths": paths,
+        "components": {"schemas": schemas.get("$defs", {})},
+    }
+
+
+def _operation(verb: Verb) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": verb.name,
+        "summary": verb.summary,
+        "responses": {
+            "200": {"description": "Done.", "content": _content(verb.answer)},
+            "default": {"description": "Refused.", "content": _content(Problem, "application/problem+json")},
+        },
+    }
+    names = re.findall(r"{(\w+)}", verb.path)
+    if names:
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+        ]
+    if verb.request is not None:
+        operation["requestBody"] = {"required": False, "content": _content(verb.request)}
+    return operation
+
+
+def _events_operation() -> dict[str, Any]:
+    since = {"name": "since", "in": "query", "schema": {"type": "integer", "minimum": 0}}
+    stream = {"text/event-stream": {"schema": {"type": "string"}}}
+    return {
+        "operationId": "events",
+        "summary": "A snapshot, then what happens, as server-sent events.",
+        "parameters": [since],
+        "responses": {"200": {"description": "The stream.", "content": stream}},
+    }
+
+
+def _content(model: type[BaseModel], media_type: str = "application/json") -> dict[str, Any]:
+    return {media_type: {"schema": {"$ref": _REF.format(model=model.__name__)}}}

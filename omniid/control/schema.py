@@ -1,0 +1,142 @@
+"""Every verb of the control API and its models: what both ends agree on.
+
+The models are strict about what callers send; errors are RFC 9457 problem details with a code from errors.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_BODY_BYTES = 1_048_576
+MAX_WAIT_S = 600.0
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class CommandRequest(_Request):
+    """`wait_s`: how long to wait for the command to settle before answering with its state so far."""
+
+    message: str
+    type: Literal["text_command", "voice_command"] = "text_command"
+    wait_s: Annotated[float, Field(ge=0, le=MAX_WAIT_S)] = 0
+    metadata: dict[str, Any] = {}
+
+
+class ListenRequest(_Request):
+    """`owner` names the key or script that holds the microphone open; only it can let go."""
+
+    owner: Annotated[str, Field(min_length=1, max_length=100)] = "cli"
+
+
+class SpeechRequest(_Request):
+    text: Annotated[str, Field(min_length=1, max_length=20_000)]
+
+
+class CommandView(BaseModel):
+    """A command as the API shows it. `timings` are milliseconds since its first stage."""
+
+    id: str
+    type: Literal["text_command", "voice_command"]
+    message: str
+    state: str
+    reason: str | None = None
+    reply: dict[str, Any] | None = None
+    attempts: int
+    created_at: str
+    changed_at: str
+    expires_at: str
+    metadata: dict[str, Any]
+    timings: dict[str, int]
+
+
+class CommandList(BaseModel):
+    commands: list[CommandView]
+
+
+class ListenView(BaseModel):
+    take_id: str | None
+    capture: Literal["idle", "opening", "listening"]
+
+
+class SpeechView(BaseModel):
+    utterance_id: str
+
+
+class WorkerView(BaseModel):
+    running: bool
+    pid: int | None
+
+
+class StatusView(BaseModel):
+    """`headline` is one word or two for people; `problems` say what to do, by part."""
+
+    headline: str
+    version: str
+    pid: int
+    uptime_s: float
+    backend: str
+    link: Literal["offline", "connecting", "ready", "waiting", "needs_token", "stopped"]
+    link_reason: str | None
+    capture: Literal["idle", "opening", "listening"]
+    recognising: int
+    speaking: bool
+    outbox: dict[str, int]
+    workers: dict[str, WorkerView]
+    problems: dict[str, str]
+
+
+class HealthView(BaseModel):
+    ok: Literal[True] = True
+
+
+class Accepted(BaseModel):
+    accepted: Literal[True] = True
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One row of the API. `name` is also the name of the method that serves it."""
+
+    name: str
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    summary: str
+    answer: type[BaseModel]
+    request: type[_Request] | None = None
+
+
+VERBS = (
+    Verb("health", "GET", "/v1/health", "The daemon lives.", HealthView),
+    Verb("status", "GET", "/v1/status", "What omniid is doing.", StatusView),
+    Verb("command_add", "POST", "/v1/commands", "Accept a command.", CommandView, CommandRequest),
+    Verb("command_get", "GET", "/v1/commands/{id}", "One command.", CommandView),
+    Verb("command_cancel", "POST", "/v1/commands/{id}/cancel", "Cancel a queued command.", CommandView),
+    Verb("command_retry", "POST", "/v1/commands/{id}/retry", "Send a command again.", CommandView),
+    Verb("command_drop", "POST", "/v1/commands/{id}/drop", "Give a command up.", CommandView),
+    Verb("outbox", "GET", "/v1/outbox", "The commands that need something yet.", CommandList),
+    Verb("listen_start", "POST", "/v1/listen/start", "The key goes down.", ListenView, ListenRequest),
+    Verb("listen_stop", "POST", "/v1/listen/stop", "The key comes up.", ListenView, ListenRequest),
+    Verb("listen_toggle", "POST", "/v1/listen/toggle", "Start or stop.", ListenView, ListenRequest),
+    Verb("listen_cancel", "POST", "/v1/listen/cancel", "Forget the take.", ListenView, ListenRequest),
+    Verb("speech_say", "POST", "/v1/speech", "Say a text.", SpeechView, SpeechRequest),
+    Verb("speech_hush", "DELETE", "/v1/speech", "Be silent at once.", Accepted),
+    Verb("reconnect", "POST", "/v1/reconnect", "Replace the link to the backend.", Accepted),
+    Verb("shutdown", "POST", "/v1/shutdown", "Stop the daemon.", Accepted),
+)
+EVENTS_PATH = "/v1/events"
+OPENAPI_PATH = "/openapi.json"

@@ -1,0 +1,98 @@
+"""The event stream: a snapshot first, then numbered events; a reader that lags is told so and let go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+HEARTBEAT_S = 15.0
+_READER_HOLDS = 256
+_RING_HOLDS = 1_000
+_LAGGED = b'event: lagged\ndata: {"advice": "read again without since, and take the snapshot"}\n\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    number: int
+    name: str
+    data: dict[str, Any]
+
+    def as_sse(self) -> bytes:
+        """In the form of server-sent events."""
+        body = json.dumps(self.data, default=str)
+        return f"id: {self.number}\nevent: {self.name}\ndata: {body}\n\n".encode()
+
+
+class EventHub:
+    """Numbers events, keeps the latest, and hands them to any number of readers without waiting for one."""
+
+    def __init__(self) -> None:
+        self._ring: deque[Published] = deque(maxlen=_RING_HOLDS)
+        self._readers: set[asyncio.Queue[Published | None]] = set()
+        self._number = 0
+        self._closed = False
+
+    def publish(self, name: str, data: dict[str, Any]) -> None:
+        self._number += 1
+        event = Published(self._number, name, data)
+        self._ring.append(event)
+        for queue in list(self._readers):
+            if queue.full():
+                self._readers.discard(queue)  # its reader finds itself gone and says `lagged`
+            else:
+                queue.put_nowait(event)
+
+    def close(self) -> None:
+        """End every stream."""
+        self._closed = True
+        for queue in self._readers:
+            while queue.full():
+                queue.get_nowait()
+            queue.put_nowait(None)
+
+    async def read(
+        self, since: int | None, snapshot: Callable[[], Awaitable[BaseModel]]
+    ) -> AsyncIterator[bytes]:
+        """The stream from event number `since`, or from a snapshot where that is not kept any more."""
+        queue: asyncio.Queue[Published | None] = asyncio.Queue(_READER_HOLDS)
+        missed = self._after(since)
+        self._readers.add(queue)
+        try:
+            if missed is None:
+                # Numbered before it is taken: what happens meanwhile comes after it, and nothing is missed.
+                number = self._number
+                yield Published(number, "snapshot", (await snapshot()).model_dump(mode="json")).as_sse()
+            for event in missed or ():
+                yield event.as_sse()
+            async for piece in self._follow(queue):
+                yield piece
+        finally:
+            self._readers.discard(queue)
+
+    async def _follow(self, queue: asyncio.Queue[Published | None]) -> AsyncIterator[bytes]:
+        while not self._closed:
+            if queue not in self._readers and queue.empty():
+                yield _LAGGED
+                return
+            try:
+                async with asyncio.timeout(HEARTBEAT_S):
+                    event = await queue.get()
+            except TimeoutError:
+                yield b": heartbeat\n\n"
+                continue
+            if event is None:
+                return
+            yield event.as_sse()
+
+    def _after(self, since: int | None) -> list[Published] | None:
+        """The kept events after `since`; None when a snapshot has to stand in for them."""
+        if since is None or since > self._number:
+            return None
+        oldest = self._ring[0].number if self._ring else self._number + 1
+        return [event for event in self._ring if event.number > since] if since >= oldest - 1 else None

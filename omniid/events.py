@@ -1,0 +1,298 @@
+"""What happened: frozen, in the past tense. The assistant takes these, and the event stream shows them.
+
+The children's own reports (`omniid.workers.channel`) are events too and are taken as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from omniid.fate import State
+from omniid.protocol.chat import Reply
+from omniid.workers.channel import (
+    CaptureEnded,
+    CaptureOpened,
+    InputFileEnded,
+    SpeechFailed,
+    SpeechFinished,
+    SpeechStarted,
+    TakeEmpty,
+    TakeFailed,
+    TakeRecognised,
+)
+
+# --- the user ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed:
+    """`take_id` is the id the take will have if this press starts one."""
+
+    owner: str
+    take_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReleased:
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyToggled:
+    owner: str
+    take_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeCancelRequested:
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class HushRequested:
+    """The user wants silence now."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRequested:
+    """A text the user asked omniid to say."""
+
+    utterance_id: str
+    text: str
+
+
+# --- commands ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CommandQueued:
+    """The command is on disk. `again` marks one that was put back in the line."""
+
+    command_id: str
+    kind: Literal["voice", "text"]
+    message: str
+    take_id: str | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """A spoken command that could not be accepted; a typed one is refused to its caller."""
+
+    take_id: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptBegun:
+    """The attempt is on disk and the command has been handed to the link."""
+
+    command_id: str
+    kind: Literal["voice", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandWritten:
+    command_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFailed:
+    """Not a byte of the command left this process."""
+
+    command_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandProgressed:
+    """A frame that belongs to the command and does not settle it."""
+
+    command_id: str
+    kind: str
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSettled:
+    command_id: str
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class LateReplyArrived:
+    """A settling frame that names a command which is no longer in flight on this link."""
+
+    command_id: str
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class CommandUncertain:
+    """The command may have been done. `repeatable`: the server knows a repeated id, so it may go again."""
+
+    command_id: str
+    reason: str
+    repeatable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRejected:
+    """The server closed the link over this command."""
+
+    command_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    """The server waits for the user in mid-command; the command's deadline rests meanwhile."""
+
+    command_id: str | None
+    kind: Literal["intervention", "approval"]
+    text: str
+    raw: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandMoved:
+    """A command's state changed on disk."""
+
+    command_id: str
+    state: State
+
+
+# --- the link ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDialling:
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOpened:
+    epoch: int
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowGrew:
+    """The server has shown that its replies name their command."""
+
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpoilt:
+    """A late reply could now settle the wrong command: this socket must be replaced."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLost:
+    """The next attempt comes in `retry_in_s` seconds."""
+
+    reason: str
+    retry_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStopped:
+    """Dialling again would not help. `needs_token`: a new token would."""
+
+    reason: str
+    needs_token: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageArrived:
+    """Something the server said by itself: a notification, a chat message, a reply nobody waits for."""
+
+    kind: str
+    text: str
+    raw: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameIgnored:
+    problem: str
+    raw: str
+
+
+# --- the house --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFailed:
+    """A child process ended or hung and is being replaced."""
+
+    worker: Literal["ear", "mouth", "backend"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStood:
+    """A child process stands by."""
+
+    worker: Literal["ear", "mouth", "backend"]
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFailed:
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClockTicked:
+    """Housekeeping is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEmptied:
+    """No command is waiting for its turn."""
+
+
+LinkEvent = (
+    LinkDialling
+    | LinkOpened
+    | WindowGrew
+    | LinkSpoilt
+    | LinkLost
+    | LinkStopped
+    | CommandWritten
+    | WriteFailed
+    | CommandProgressed
+    | CommandSettled
+    | LateReplyArrived
+    | CommandUncertain
+    | CommandRejected
+    | QuestionAsked
+    | MessageArrived
+    | FrameIgnored
+)
+EarEvent = CaptureOpened | InputFileEnded | CaptureEnded | TakeRecognised | TakeEmpty | TakeFailed
+MouthEvent = SpeechStarted | SpeechFinished | SpeechFailed
+Event = (
+    KeyPressed
+    | KeyReleased
+    | KeyToggled
+    | TakeCancelRequested
+    | HushRequested
+    | SpeechRequested
+    | CommandQueued
+    | CommandRefused
+    | AttemptBegun
+    | CommandMoved
+    | LinkEvent
+    | EarEvent
+    | MouthEvent
+    | WorkerFailed
+    | WorkerStood
+    | StorageFailed
+    | ClockTicked
+    | OutboxEmptied
+)

@@ -1,0 +1,119 @@
+"""This machine: where files belong, what time it is, and what the service manager wants to hear."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+import time
+import tomllib
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import platformdirs
+
+from omniid.moment import Moment
+
+APP = "omniid"
+_ZONEINFO = "/zoneinfo/"
+
+
+def config_file() -> Path:
+    return Path(os.environ.get("OMNIID_CONFIG") or platformdirs.user_config_path(APP) / "config.toml")
+
+
+def data_dir() -> Path:
+    return platformdirs.user_data_path(APP)
+
+
+def state_dir() -> Path:
+    return platformdirs.user_state_path(APP)
+
+
+def cache_dir() -> Path:
+    return platformdirs.user_cache_path(APP)
+
+
+def runtime_dir() -> Path:
+    """`$XDG_RUNTIME_DIR/omniid`, the user's temporary folder on macOS, or a folder of the user's in /tmp."""
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    if given:
+        return Path(given) / APP
+    if sys.platform == "darwin":
+        return Path(tempfile.gettempdir()) / APP
+    systemds = Path(f"/run/user/{os.getuid()}")
+    return systemds / APP if systemds.is_dir() else Path(tempfile.gettempdir()) / f"{APP}-{os.getuid()}"
+
+
+def control_socket() -> Path:
+    """Where the daemon listens. Reads one key of the file only, so that a key binding stays instant."""
+    given = os.environ.get("OMNIID_CONTROL__SOCKET") or _configured_socket()
+    return Path(given) if given else runtime_dir() / "omniid.sock"
+
+
+def _configured_socket() -> str | None:
+    try:
+        value = tomllib.loads(config_file().read_text(encoding="utf-8")).get("control", {}).get("socket")
+    except (OSError, ValueError, AttributeError):
+        return None  # the daemon tells what is wrong with the file
+    return value if isinstance(value, str) else None
+
+
+def private_folder(path: Path) -> Path:
+    """The folder, made if need be, open to this user only."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
+def timezone_name() -> str:
+    """The user's IANA zone, "UTC" when the machine does not say."""
+    for candidate in (os.environ.get("TZ", "").lstrip(":"), _localtime_zone(), _etc_timezone()):
+        if candidate and _is_zone(candidate):
+            return candidate
+    return "UTC"
+
+
+def _localtime_zone() -> str:
+    target = os.path.realpath("/etc/localtime")
+    return target.rpartition(_ZONEINFO)[2] if _ZONEINFO in target else ""
+
+
+def _etc_timezone() -> str:
+    try:
+        return Path("/etc/timezone").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+class Clock:
+    """Reads both clocks. The wall clock is read in `zone`, an IANA name."""
+
+    def __init__(self, zone: str) -> None:
+        self._zone = ZoneInfo(zone)
+
+    def __call__(self) -> Moment:
+        return Moment(time.monotonic(), datetime.now(self._zone))
+
+
+def notify_service_manager(message: str) -> None:
+    """Tell systemd, for example "READY=1"; without effect when nobody listens.
+
+    The datagram protocol of sd_notify(3): one message to the socket named in `$NOTIFY_SOCKET`.
+    """
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        sock.connect("\0" + address[1:] if address.startswith("@") else address)
+        sock.sendall(message.encode())

@@ -1,0 +1,103 @@
+"""The daemon's heart: one queue of events; each goes to the assistant, and its effects are performed."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from omniid.assistant import Assistant
+from omniid.control.stream import EventHub
+from omniid.effects import Effect
+from omniid.events import ClockTicked, CommandProgressed, Event, FrameIgnored
+from omniid.moment import Moment
+from omniid.timeline import Timelines
+
+log = structlog.get_logger()
+
+_COMFORTABLE = 1_000
+_QUIET = (ClockTicked, CommandProgressed, FrameIgnored)
+
+
+class Reactor:
+    """Takes events in the order they come; each is handled with all its consequences before the next."""
+
+    def __init__(
+        self,
+        assistant: Assistant,
+        timelines: Timelines,
+        hub: EventHub,
+        clock: Callable[[], Moment],
+    ) -> None:
+        self._assistant = assistant
+        self._timelines = timelines
+        self._hub = hub
+        self._clock = clock
+        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._observers: set[Callable[[Event], None]] = set()
+
+    def post_nowait(self, event: Event) -> None:
+        self._queue.put_nowait(event)
+        if self._queue.qsize() >= _COMFORTABLE:
+            self._room.clear()
+
+    async def post(self, event: Event) -> None:
+        """Post, then wait while the queue is long. The event is in even if the waiting is cancelled."""
+        self.post_nowait(event)
+        await self._room.wait()
+
+    def stop(self) -> None:
+        """Let `run` end once all that was posted before this has been handled."""
+        self._queue.put_nowait(None)
+
+    @contextmanager
+    def observing(self, observer: Callable[[Event], None]) -> Iterator[None]:
+        """Show every event to `observer` after it has been handled."""
+        self._observers.add(observer)
+        try:
+            yield
+        finally:
+            self._observers.discard(observer)
+
+    async def run(self, perform: Callable[[Effect], Awaitable[list[Event]]]) -> None:
+        while (event := await self._queue.get()) is not None:
+            if self._queue.qsize() < _COMFORTABLE:
+                self._room.set()
+            await self._handle(event, perform)
+
+    async def _handle(self, first: Event, perform: Callable[[Effect], Awaitable[list[Event]]]) -> None:
+        events = [first]
+        while events:
+            event = events.pop(0)
+            self._timelines.observe(event, self._clock().monotonic)
+            effects = self._assistant.handle(event, self._clock().monotonic)
+            self._tell(event)
+            follow_ups: list[Event] = []
+            for effect in effects:
+                follow_ups += await perform(effect)
+            events = follow_ups + events
+
+    def _tell(self, event: Event) -> None:
+        name = _snake(type(event).__name__)
+        if not isinstance(event, ClockTicked):
+            self._hub.publish(name, dataclasses.asdict(event))
+        if not isinstance(event, _QUIET):
+            # Ids only: what people say and hear stays out of the log.
+            ids = {
+                key: value
+                for key in ("command_id", "take_id", "reason", "state", "code")
+                if (value := getattr(event, key, None))
+            }
+            log.info(name, **ids)
+        for observer in list(self._observers):
+            observer(event)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

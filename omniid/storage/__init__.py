@@ -1,0 +1,1 @@
+"""What survives: the SQLite file and what lies in it."""

@@ -1,0 +1,306 @@
+"""The durable queue of commands. A command is on disk before a byte of it is sent, and its id never changes.
+
+Every step goes through `omniid.fate`; a step that is not in the table is refused. First in, first out: only
+queued commands are in the line, and the first of them blocks the others visibly.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from omniid.errors import NotAllowedError, NotFoundError, OutboxFullError
+from omniid.fate import ENDED, ON_THE_WIRE, RETRYABLE, State, may_become
+from omniid.protocol.chat import Reply
+from omniid.storage.database import Database
+
+Kind = Literal["voice", "text"]
+_KEPT_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command as it stands on disk."""
+
+    id: str
+    kind: Kind
+    message: str
+    metadata: dict[str, Any]
+    state: State
+    reason: str | None
+    reply: dict[str, Any] | None
+    attempts: int
+    created_at: datetime
+    changed_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewCommand:
+    """A command that asks to be accepted. `id` is a UUIDv7; it becomes the requestId of every attempt."""
+
+    id: str
+    kind: Kind
+    message: str
+    metadata: dict[str, Any]
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    voice_ttl_s: float
+    text_ttl_s: float
+    max_commands: int
+    max_bytes: int
+
+
+class Outbox:
+    """The queue in a `Database`. Every method is one transaction."""
+
+    def __init__(self, database: Database, limits: Limits) -> None:
+        self._database = database
+        self._limits = limits
+
+    async def add(self, new: NewCommand, now: datetime) -> tuple[Command, bool]:
+        """Accept a command at the end of the line.
+
+        Returns:
+            The command and True; or, where the idempotency key is known, the earlier command and False.
+
+        Raises:
+            OutboxFullError: there is no room.
+            StorageError: it could not be written; it is not accepted.
+        """
+        return await self._database.run(lambda connection: self._add(connection, new, now))
+
+    def _add(self, connection: sqlite3.Connection, new: NewCommand, now: datetime) -> tuple[Command, bool]:
+        if new.idempotency_key is not None:
+            row = connection.execute(
+                "SELECT * FROM commands WHERE idempotency_key = ?", (new.idempotency_key,)
+            ).fetchone()
+            if row is not None:
+                return _command(row), False
+        size = len(new.message.encode()) + len(json.dumps(new.metadata))
+        self._check_room(connection, size)
+        ttl_s = self._limits.voice_ttl_s if new.kind == "voice" else self._limits.text_ttl_s
+        connection.execute(
+            "INSERT INTO commands (id, position, kind, message, metadata, idempotency_key, state, bytes,"
+            " created_at, changed_at, expires_at)"
+            " VALUES (?, (SELECT coalesce(max(position), 0) + 1 FROM commands), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                new.id,
+                new.kind,
+                new.message,
+                json.dumps(new.metadata),
+                new.idempotency_key,
+                State.QUEUED,
+                size,
+                _text(now),
+                _text(now),
+                _text(now + timedelta(seconds=ttl_s)),
+            ),
+        )
+        return _command(_row(connection, new.id)), True
+
+    def _check_room(self, connection: sqlite3.Connection, size: int) -> None:
+        marks = ", ".join("?" * len(ENDED))
+        count, total = connection.execute(
+            f"SELECT count(*), coalesce(sum(bytes), 0) FROM commands WHERE state NOT IN ({marks})",  # noqa: S608 only marks
+            tuple(ENDED),
+        ).fetchone()
+        if count >= self._limits.max_commands or total + size > self._limits.max_bytes:
+            raise OutboxFullError(
+                f"{count} commands already wait and there is no room for another. "
+                "See `omniid outbox list`; cancel or drop what you no longer need."
+            )
+
+    async def begin_attempt(self, now: datetime) -> Command | None:
+        """Take the first command of the line to `sending`, on disk before it is written; None if none is."""
+
+        def work(connection: sqlite3.Connection) -> Command | None:
+            row = connection.execute(
+                "SELECT * FROM commands WHERE state = ? ORDER BY position LIMIT 1", (State.QUEUED,)
+            ).fetchone()
+            if row is None:
+                return None
+            connection.execute("UPDATE commands SET attempts = attempts + 1 WHERE id = ?", (row["id"],))
+            connection.execute(
+                "INSERT INTO attempts (command_id, number, began_at) VALUES (?, ?, ?)",
+                (row["id"], row["attempts"] + 1, _text(now)),
+            )
+            return _step(connection, row["id"], State.SENDING, now)
+
+        return await self._database.run(work)
+
+    async def move(
+        self,
+        command_id: str,
+        to: State,
+        now: datetime,
+        *,
+        reason: str | None = None,
+        reply: Reply | None = None,
+    ) -> Command:
+        """Take a command one step along the table. Back to `queued` it keeps its place in the line.
+
+        Raises:
+            NotFoundError: there is no such command.
+            NotAllowedError: the table has no such step.
+        """
+        return await self._database.run(
+            lambda connection: _step(connection, command_id, to, now, reason=reason, reply=reply)
+        )
+
+    async def retry(self, command_id: str, now: datetime) -> Command:
+        """Put a command that ended badly at the end of the line, with a fresh time to live.
+
+        Raises:
+            NotFoundError: there is no such command.
+            NotAllowedError: it is not one that can be sent again.
+        """
+
+        def work(connection: sqlite3.Connection) -> Command:
+            row = _row(connection, command_id)
+            if State(row["state"]) not in RETRYABLE:
+                raise NotAllowedError(
+                    f"Command {command_id} is {row['state']}; there is nothing to send again."
+                )
+            ttl_s = self._limits.voice_ttl_s if row["kind"] == "voice" else self._limits.text_ttl_s
+            connection.execute(
+                "UPDATE commands SET position = (SELECT max(position) + 1 FROM commands), expires_at = ?,"
+                " reply = NULL WHERE id = ?",
+                (_text(now + timedelta(seconds=ttl_s)), command_id),
+            )
+            return _step(connection, command_id, State.QUEUED, now, reason="sent again by the user")
+
+        return await self._database.run(work)
+
+    async def recover(self, now: datetime) -> list[Command]:
+        """At start: what was on the wire when omniid ended may have been done, and is uncertain."""
+
+        def work(connection: sqlite3.Connection) -> list[Command]:
+            rows = connection.execute(
+                "SELECT id FROM commands WHERE state IN (?, ?) ORDER BY position", tuple(ON_THE_WIRE)
+            ).fetchall()
+            reason = "omniid ended before its answer came"
+            connection.execute(
+                "DELETE FROM commands WHERE changed_at < ? AND state IN (?, ?, ?)",
+                (_text(now - _KEPT_FOR), State.DONE, State.CANCELLED, State.DROPPED),
+            )
+            return [_step(connection, row["id"], State.UNCERTAIN, now, reason=reason) for row in rows]
+
+        return await self._database.run(work)
+
+    async def expire(self, now: datetime) -> list[Command]:
+        """Let queued commands expire whose time is up."""
+
+        def work(connection: sqlite3.Connection) -> list[Command]:
+            rows = connection.execute(
+                "SELECT id FROM commands WHERE state = ? AND expires_at <= ? ORDER BY position",
+                (State.QUEUED, _text(now)),
+            ).fetchall()
+            reason = "it waited too long to be sent"
+            return [_step(connection, row["id"], State.EXPIRED, now, reason=reason) for row in rows]
+
+        return await self._database.run(work)
+
+    async def get(self, command_id: str) -> Command:
+        """One command, found by its id or by a beginning of it that only it has.
+
+        Raises:
+            NotFoundError: no command, or several, match.
+        """
+        return await self._database.run(lambda connection: _command(_row(connection, command_id)))
+
+    async def list(self, *, ended: bool = False, limit: int = 1_000) -> list[Command]:
+        """The commands that need something yet, in line order; with `ended`, the others too."""
+
+        def work(connection: sqlite3.Connection) -> list[Command]:
+            rows = connection.execute(
+                "SELECT * FROM commands WHERE ? OR state NOT IN ('done', 'cancelled', 'dropped')"
+                " ORDER BY position LIMIT ?",
+                (ended, limit),
+            )
+            return [_command(row) for row in rows]
+
+        return await self._database.run(work)
+
+    async def counts(self) -> dict[State, int]:
+        """How many commands stand in each state."""
+
+        def work(connection: sqlite3.Connection) -> dict[State, int]:
+            rows = connection.execute("SELECT state, count(*) AS number FROM commands GROUP BY state")
+            return {State(row["state"]): row["number"] for row in rows}
+
+        return await self._database.run(work)
+
+
+def _step(
+    connection: sqlite3.Connection,
+    command_id: str,
+    to: State,
+    now: datetime,
+    *,
+    reason: str | None = None,
+    reply: Reply | None = None,
+) -> Command:
+    row = _row(connection, command_id)
+    current = State(row["state"])
+    if not may_become(current, to):
+        raise NotAllowedError(f"Command {row['id']} is {current} and cannot become {to}.")
+    connection.execute(
+        "UPDATE commands SET state = ?, reason = ?, reply = coalesce(?, reply), changed_at = ? WHERE id = ?",
+        (to, reason, _reply(reply), _text(now), row["id"]),
+    )
+    if to is State.WAITING:
+        connection.execute(
+            "UPDATE attempts SET written_at = ? WHERE command_id = ? AND number = ?",
+            (_text(now), row["id"], row["attempts"]),
+        )
+    elif current in ON_THE_WIRE:
+        connection.execute(
+            "UPDATE attempts SET outcome = ? WHERE command_id = ? AND number = ?",
+            (to, row["id"], row["attempts"]),
+        )
+    return _command(_row(connection, row["id"]))
+
+
+def _row(connection: sqlite3.Connection, command_id: str) -> sqlite3.Row:
+    rows: list[sqlite3.Row] = connection.execute(
+        "SELECT * FROM commands WHERE substr(id, 1, length(?)) = ? LIMIT 2", (command_id, command_id)
+    ).fetchall()
+    if not command_id or not rows:
+        raise NotFoundError(f"There is no command {command_id!r}. `omniid outbox list` shows them.")
+    if len(rows) > 1:
+        raise NotFoundError(f"Several commands begin with {command_id!r}. Give more of the id.")
+    return rows[0]
+
+
+def _command(row: sqlite3.Row) -> Command:
+    return Command(
+        id=row["id"],
+        kind=row["kind"],
+        message=row["message"],
+        metadata=json.loads(row["metadata"]),
+        state=State(row["state"]),
+        reason=row["reason"],
+        reply=json.loads(row["reply"]) if row["reply"] else None,
+        attempts=row["attempts"],
+        created_at=datetime.fromisoformat(row["created_at"]),
+        changed_at=datetime.fromisoformat(row["changed_at"]),
+        expires_at=datetime.fromisoformat(row["expires_at"]),
+    )
+
+
+def _reply(reply: Reply | None) -> str | None:
+    if reply is None:
+        return None
+    return json.dumps(dataclasses.asdict(reply))
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")

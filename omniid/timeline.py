@@ -1,0 +1,76 @@
+"""Where the time went: a command's stages, from the key going down to the first sound. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from omniid.events import (
+    CommandProgressed,
+    CommandQueued,
+    CommandSettled,
+    CommandWritten,
+    Event,
+    KeyPressed,
+    KeyToggled,
+)
+from omniid.workers.channel import CaptureEnded, CaptureOpened, SpeechStarted, TakeRecognised
+
+STAGES = (
+    "pressed",
+    "first_sample",
+    "released",
+    "recognised",
+    "committed",
+    "written",
+    "first_frame",
+    "settled",
+    "first_sound",
+)
+_KEPT = 200
+
+
+class Timelines:
+    """The stages of the latest runs. A run starts as a take or as a typed command."""
+
+    def __init__(self) -> None:
+        self._runs: OrderedDict[str, dict[str, float]] = OrderedDict()
+
+    def observe(self, event: Event, now: float) -> None:
+        """Note the stage an event marks; `now` and the children's readings are monotonic seconds."""
+        match event:
+            case KeyPressed(take_id=run) | KeyToggled(take_id=run):
+                self._mark(run, "pressed", now)
+            case CaptureOpened(take_id=run, first_sample_at=at):
+                self._mark(run, "first_sample", at)
+            case CaptureEnded(take_id=run, ended_at=at):
+                self._mark(run, "released", at)
+            case TakeRecognised(take_id=run):
+                self._mark(run, "recognised", now)
+            case CommandQueued(command_id=run, take_id=take_id):
+                if take_id is not None:
+                    self._runs[run] = self._runs.pop(take_id, {})
+                self._mark(run, "committed", now)
+            case CommandWritten(command_id=run):
+                self._mark(run, "written", now)
+            case CommandProgressed(command_id=run):
+                self._mark(run, "first_frame", now)
+            case CommandSettled(command_id=run):
+                self._mark(run, "first_frame", now)
+                self._mark(run, "settled", now)
+            case _:
+                pass
+
+    def first_sound(self, command_id: str, event: SpeechStarted) -> None:
+        self._mark(command_id, "first_sound", event.first_sound_at)
+
+    def of(self, command_id: str) -> dict[str, int]:
+        """Milliseconds from the run's beginning to each stage it has reached, in order."""
+        marks = self._runs.get(command_id, {})
+        start = min(marks.values(), default=0.0)
+        return {stage: round((marks[stage] - start) * 1000) for stage in STAGES if stage in marks}
+
+    def _mark(self, run: str, stage: str, at: float) -> None:
+        # The first mark counts: a command sent again keeps its first attempt's times.
+        self._runs.setdefault(run, {}).setdefault(stage, at)
+        while len(self._runs) > _KEPT:
+            self._runs.popitem(last=False)

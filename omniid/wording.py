@@ -1,0 +1,33 @@
+"""A command's text, made clean before it is accepted; what is said about it to people."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from omniid.errors import TextRefusedError
+
+MAX_CHARACTERS = 8_000
+
+# Unicode categories Cc (control), Cs (lone surrogates); the bidi overrides and isolates can make a text
+# read differently from what it is, so they go too.
+_BIDI = "\u202a-\u202e\u2066-\u2069"
+_UNWANTED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{_BIDI}]")
+
+
+def clean(text: str) -> str:
+    """The text in NFC without control characters, bidi overrides and outer space.
+
+    Raises:
+        TextRefusedError: nothing is left, or more than `MAX_CHARACTERS`.
+    """
+    cleaned = unicodedata.normalize("NFC", _UNWANTED.sub("", text.replace("\r\n", "\n"))).strip()
+    if not cleaned:
+        raise TextRefusedError("The command is empty. Say or type what you want done.", code="text_empty")
+    if len(cleaned) > MAX_CHARACTERS:
+        raise TextRefusedError(
+            f"The command has {len(cleaned):,} characters; {MAX_CHARACTERS:,} is the most. Shorten it, "
+            "or send it in parts.",
+            code="text_too_long",
+        )
+    return cleaned

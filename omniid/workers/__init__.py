@@ -1,0 +1,1 @@
+"""The child processes that hold native code, and what the daemon needs to run them."""
