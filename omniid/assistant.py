@@ -25,6 +25,7 @@ from omniid.effects import (
 from omniid.events import (
     AttemptBegun,
     ClockTicked,
+    CommandMoved,
     CommandQueued,
     CommandRefused,
     CommandRejected,
@@ -40,6 +41,7 @@ from omniid.events import (
     LinkDialling,
     LinkLost,
     LinkOpened,
+    LinkSpoilt,
     LinkStopped,
     SpeechRequested,
     StorageFailed,
@@ -93,11 +95,14 @@ class _State:
     recognising: set[str] = field(default_factory=set)
     ear_used_at: float | None = None  # None while no model is loaded
     speaking: bool = False
+    utterances: int = 0  # handed to the voice and not yet over
     link: LinkState = "offline"
     link_reason: str | None = None
     window: int = 0
     # Commands handed to the link and not yet settled, each with how it came in.
     in_flight: dict[str, Literal["voice", "text"]] = field(default_factory=dict)
+    # Those of them the user was told to be uncertain; a late word about any other changes nothing.
+    uncertain: dict[str, Literal["voice", "text"]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -157,8 +162,7 @@ class Assistant:
         match event:
             case KeyPressed() | KeyToggled() if not listening:
                 state.capture, state.take_id, state.owner = "opening", event.take_id, event.owner
-                barge_in: list[Effect] = [StopSpeech()] if state.speaking else []
-                return [*barge_in, StartCapture(event.take_id)]
+                return [*self._barge_in(), StartCapture(event.take_id)]
             case KeyReleased(owner=owner) if owner != state.owner:
                 return []  # another key's release must not cut this take short
             case KeyReleased() | KeyToggled() if listening and state.take_id:
@@ -167,6 +171,12 @@ class Assistant:
                 return [CancelCapture(state.take_id)]
             case _:
                 return []  # the same edge twice: verbs are idempotent
+
+    def _barge_in(self) -> list[Effect]:
+        """Silence also what is handed to the voice and has no sound yet."""
+        silent = not self._state.speaking and not self._state.utterances
+        self._state.utterances = 0
+        return [] if silent else [StopSpeech()]
 
     def _on_take(
         self,
@@ -233,6 +243,7 @@ class Assistant:
                 return [*(self._tell(_OFFLINE_WORDS, kind) if waits else []), *self._send_if_room()]
             case AttemptBegun(command_id=command_id, kind=kind):
                 state.in_flight[command_id] = kind
+                state.uncertain.pop(command_id, None)
                 return self._send_if_room()
             case CommandWritten(command_id=command_id):
                 return [Move(command_id, State.WAITING)] if command_id in state.in_flight else []
@@ -243,7 +254,16 @@ class Assistant:
                 kind = self._land(command_id)
                 return [*self._settle(command_id, reply, kind), *self._send_if_room()]
             case LateReplyArrived(command_id=command_id, reply=reply):
-                return self._settle(command_id, reply, "text")
+                known = state.uncertain.pop(command_id, None)
+                move = Move(command_id, _OUTCOMES[reply.outcome], reply=reply)
+                return [move] if known is None else self._settle(command_id, reply, known)
+            case LinkSpoilt():
+                state.window = 0
+                return []
+            case CommandMoved(command_id=command_id, state=moved):
+                if moved is not State.UNCERTAIN:
+                    state.uncertain.pop(command_id, None)
+                return []
             case CommandUncertain(command_id=command_id, reason=reason, repeatable=repeatable):
                 return self._lose(command_id, reason, repeatable=repeatable)
             case CommandRejected(command_id=command_id, reason=reason):
@@ -260,6 +280,7 @@ class Assistant:
         kind = self._land(command_id)
         if repeatable:
             return [Move(command_id, State.QUEUED, f"{reason}; the server knows a repeated id")]
+        self._state.uncertain[command_id] = kind
         words = "I cannot tell whether your last command was done. Please check before you repeat it."
         return [Move(command_id, State.UNCERTAIN, reason), *self._tell(words, kind)]
 
@@ -275,25 +296,37 @@ class Assistant:
     def _tell(self, text: str, kind: Literal["voice", "text"], command_id: str | None = None) -> list[Effect]:
         wanted = self._speak_when == "always" or (self._speak_when == "voice" and kind == "voice")
         # While the user talks omniid keeps quiet: it would hear itself.
-        return [Speak(text, command_id)] if wanted and self._state.capture == "idle" else []
+        if not wanted or self._state.capture != "idle":
+            return []
+        self._state.utterances += 1
+        return [Speak(text, command_id)]
 
     def _on_speech(
         self, event: SpeechRequested | HushRequested | SpeechStarted | SpeechFinished | SpeechFailed
     ) -> list[Effect]:
         match event:
             case SpeechRequested(utterance_id=utterance_id, text=text):
+                self._state.utterances += 1
                 return [Speak(text, utterance_id=utterance_id)]
             case HushRequested():
+                self._state.utterances = 0
                 return [StopSpeech()]
             case SpeechStarted():
                 self._state.speaking = True
                 self._state.problems.pop("speaker", None)
+            case SpeechFinished(cause="stopped"):
+                self._state.speaking = False
             case SpeechFinished():
                 self._state.speaking = False
+                self._utterance_over()
             case SpeechFailed(message=message):
                 self._state.speaking = False
+                self._utterance_over()
                 self._state.problems["speaker"] = message
         return []
+
+    def _utterance_over(self) -> None:
+        self._state.utterances = max(0, self._state.utterances - 1)
 
     # --- the house ---------------------------------------------------------------------------------------
 
@@ -309,7 +342,7 @@ class Assistant:
             case WorkerFailed(worker=worker, message=message):
                 state.problems[worker] = message
                 if worker == "mouth":
-                    state.speaking = False
+                    state.speaking, state.utterances = False, 0
                 return []
             case WorkerStood(worker=worker):
                 state.problems.pop(worker, None)

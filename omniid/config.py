@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from pydantic import (
     BaseModel,
@@ -49,6 +50,13 @@ class Backend(_Section):
     timezone: str | None = None
     token: SecretStr | None = None
     allow_insecure: bool = False
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, name: str | None) -> str | None:
+        if name is not None and name not in available_timezones():
+            raise ValueError("should be an IANA time zone such as Europe/Berlin")
+        return name
 
     @field_validator("url")
     @classmethod
@@ -132,7 +140,6 @@ class Control(_Section):
 class Log(_Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "text", "json"] = "auto"
-    content: bool = False
 
 
 class Settings(_Section):

@@ -62,6 +62,14 @@ class SpeechRequested:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class SpeechQueued:
+    """The mouth was given something to say, for a command or by itself."""
+
+    utterance_id: str
+    command_id: str | None
+
+
 # --- commands ---------------------------------------------------------------------------------------------
 
 
@@ -95,7 +103,10 @@ class AttemptBegun:
 
 @dataclass(frozen=True, slots=True)
 class CommandWritten:
+    """`frame` is the text as it went out."""
+
     command_id: str
+    frame: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +294,7 @@ Event = (
     | TakeCancelRequested
     | HushRequested
     | SpeechRequested
+    | SpeechQueued
     | CommandQueued
     | CommandRefused
     | AttemptBegun

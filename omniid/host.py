@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import sys
 import tempfile
 import time
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import platformdirs
 
+from omniid.errors import ConfigError
 from omniid.moment import Moment
 
 APP = "omniid"
@@ -62,9 +64,18 @@ def _configured_socket() -> str | None:
 
 
 def private_folder(path: Path) -> Path:
-    """The folder, made if need be, open to this user only."""
+    """The folder, made if need be, and closed to other users.
+
+    Raises:
+        ConfigError: it exists and is another user's, or other users may enter it.
+    """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.chmod(0o700)
+    found = path.stat()
+    if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise ConfigError(
+            f"The folder {path} is open to other users. Run `chmod 700 {path}` if it is only omniid's, "
+            "or choose another one."
+        )
     return path
 
 

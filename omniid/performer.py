@@ -22,7 +22,7 @@ from omniid.effects import (
     StopCapture,
     StopSpeech,
 )
-from omniid.errors import NotAllowedError, NotFoundError, RefusedError, StorageError
+from omniid.errors import NotAllowedError, NotFoundError, RefusedError, StorageError, WorkerError
 from omniid.events import (
     AttemptBegun,
     CommandMoved,
@@ -30,6 +30,7 @@ from omniid.events import (
     CommandRefused,
     Event,
     OutboxEmptied,
+    SpeechQueued,
     StorageFailed,
     WriteFailed,
 )
@@ -37,7 +38,17 @@ from omniid.fate import State
 from omniid.moment import Moment
 from omniid.protocol.link import Outgoing
 from omniid.storage.outbox import Command, Kind, NewCommand, Outbox
-from omniid.workers.channel import CancelTake, Say, StartTake, StopSpeaking, StopTake, ToEar, ToMouth
+from omniid.workers.channel import (
+    CancelTake,
+    Say,
+    SpeechFailed,
+    StartTake,
+    StopSpeaking,
+    StopTake,
+    TakeFailed,
+    ToEar,
+    ToMouth,
+)
 
 log = structlog.get_logger()
 
@@ -49,6 +60,7 @@ class Ear(Protocol):
 
 class Mouth(Protocol):
     def send(self, message: ToMouth) -> None: ...
+    def wake(self) -> None: ...
 
 
 class Link(Protocol):
@@ -72,7 +84,6 @@ class Performer:
         self._ear = ear
         self._mouth = mouth
         self._clock = clock
-        self.spoken_for: dict[str, str] = {}
 
     async def perform(self, effect: Effect) -> list[Event]:
         """Do it; what came of it. A storage failure is an event too, and the daemon lives on."""
@@ -85,7 +96,7 @@ class Performer:
     async def _perform(self, effect: Effect) -> list[Event]:
         match effect:
             case StartCapture(take_id=take_id):
-                self._ear.send(StartTake(take_id))
+                return self._start_capture(take_id)
             case StopCapture(take_id=take_id):
                 self._ear.send(StopTake(take_id))
             case CancelCapture(take_id=take_id):
@@ -93,7 +104,7 @@ class Performer:
             case ReplaceEar():
                 self._ear.replace()
             case Speak():
-                self._speak(effect)
+                return self._speak(effect)
             case StopSpeech():
                 self.hush()
             case Enqueue():
@@ -105,6 +116,13 @@ class Performer:
             case ExpireOverdue():
                 expired = await self._outbox.expire(self._clock().wall)
                 return [CommandMoved(command.id, command.state) for command in expired]
+        return []
+
+    def _start_capture(self, take_id: str) -> list[Event]:
+        try:
+            self._ear.send(StartTake(take_id))
+        except WorkerError as error:
+            return [TakeFailed(take_id, error.code, error.message)]
         return []
 
     # --- commands ----------------------------------------------------------------------------------------
@@ -135,6 +153,8 @@ class Performer:
         command = await self._outbox.begin_attempt(self._clock().wall)
         if command is None:
             return [OutboxEmptied()]
+        if self._mouth is not None:
+            self._mouth.wake()
         begun: list[Event] = [AttemptBegun(command.id, command.kind)]
         outgoing = Outgoing(command.id, command.kind, command.message, command.metadata)
         return begun if self._link.submit(outgoing) else [*begun, WriteFailed(command.id)]
@@ -153,13 +173,15 @@ class Performer:
 
     # --- the voice ---------------------------------------------------------------------------------------
 
-    def _speak(self, effect: Speak) -> None:
+    def _speak(self, effect: Speak) -> list[Event]:
         if self._mouth is None:
-            return
+            return []
         utterance_id = effect.utterance_id or str(uuid_utils.uuid7())
-        if effect.command_id is not None:
-            self.spoken_for = {utterance_id: effect.command_id}
-        self._mouth.send(Say(utterance_id, effect.text))
+        try:
+            self._mouth.send(Say(utterance_id, effect.text))
+        except WorkerError as error:
+            return [SpeechFailed(utterance_id, error.code, error.message)]
+        return [SpeechQueued(utterance_id, effect.command_id)]
 
     def hush(self) -> None:
         if self._mouth is not None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
@@ -79,6 +79,13 @@ class _Ending:
     retry: Retry = "retry"
 
 
+class _ConnectHere(connect):
+    """Follows no redirect: words go to the address that was set, and a hotel's login page is none."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 class Session:
     """Keeps one link to the backend for as long as `run` runs.
 
@@ -122,7 +129,8 @@ class Session:
 
     def wake(self) -> None:
         """Dial now rather than after the delay (at most once a second)."""
-        self._wake.set()
+        if self._line is None:
+            self._wake.set()
 
     def reconnect(self) -> None:
         """Give up the present link or attempt, whatever state it is in, and dial again."""
@@ -132,23 +140,25 @@ class Session:
 
     async def run(self) -> None:
         while True:
+            self._wake.clear()
             await self._post(LinkDialling(str(self._target)))
             self._dialled_at = time.monotonic()
             ending = await self._attempt_link()
             if ending.retry == "retry":
                 delay_s = self._backoff.next_delay()
-                await self._post(LinkLost(ending.reason, round(delay_s, 3)))
+                shown_s = 0.0 if self._wake.is_set() else round(delay_s, 3)
+                await self._post(LinkLost(ending.reason, shown_s))
                 await self._pause(delay_s)
             else:
                 await self._post(LinkStopped(ending.reason, needs_token=ending.retry == "needs_token"))
                 await self._pause(None)
 
     async def _pause(self, delay_s: float | None) -> None:
-        self._wake.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
                 await self._wake.wait()
-                await asyncio.sleep(max(0.0, self._dialled_at + SHORTEST_REDIAL_S - time.monotonic()))
+                shortest_s = 0.0 if self._target.socket else SHORTEST_REDIAL_S
+                await asyncio.sleep(max(0.0, self._dialled_at + shortest_s - time.monotonic()))
 
     # --- one socket --------------------------------------------------------------------------------------
 
@@ -169,7 +179,7 @@ class Session:
             return _Ending(f"{self._target} answered HTTP {status}", classify_status(status))
         except ssl.SSLCertVerificationError as error:
             return _Ending(f"{self._target} has no valid certificate: {error.verify_message}", "stop")
-        except (InvalidURI, InvalidProxy) as error:
+        except (InvalidURI, InvalidProxy, ValueError, ImportError) as error:
             return _Ending(f"{self._target} is no usable address: {error}", "stop")
         except InvalidHandshake as error:
             return _Ending(f"{self._target} does not speak WebSocket: {error}")
@@ -192,8 +202,10 @@ class Session:
             "max_size": self._settings.max_frame_bytes,
         }
         if self._target.socket is not None:
-            return await unix_connect(str(self._target.socket), self._target.uri, **options)
-        return await connect(self._target.uri, happy_eyeballs_delay=0.25, **options)  # type: ignore[arg-type]
+            options |= {"unix": True, "path": str(self._target.socket)}
+        else:
+            options |= {"happy_eyeballs_delay": 0.25}
+        return await _ConnectHere(self._target.uri, **options)  # type: ignore[arg-type]
 
     async def _serve(self, socket: ClientConnection) -> _Ending:
         self._epoch += 1
@@ -214,10 +226,11 @@ class Session:
         self, socket: ClientConnection, link: Link, line: asyncio.Queue[Outgoing]
     ) -> None:
         """Every command handed to this link gets its word: not written, refused, or uncertain."""
+        events: list[LinkEvent] = []
         while not line.empty():
-            await self._post(WriteFailed(line.get_nowait().id))
-        for event in link.closed(_peers_code(socket), socket.close_reason or ""):
-            await self._post(event)
+            events.append(WriteFailed(line.get_nowait().id))
+        events += link.closed(_peers_code(socket), socket.close_reason or "")
+        await _post_all(self._post, events)
 
 
 class _Conversation:
@@ -253,8 +266,7 @@ class _Conversation:
     async def _read(self) -> _Ending:
         try:
             async for raw in self._socket:
-                for event in self._link.receive(raw, self._clock()):
-                    await self._post(event)
+                await _post_all(self._post, self._link.receive(raw, self._clock()))
                 for frame in self._link.frames_to_send():
                     await self._socket.send(frame)
                 self._deadline_moved.set()
@@ -265,15 +277,15 @@ class _Conversation:
     async def _write(self) -> _Ending:
         while True:
             outgoing = await self._line.get()
-            if self._socket.state is not State.OPEN:
+            if self._link.spoilt or self._socket.state is not State.OPEN:
                 await self._post(WriteFailed(outgoing.id))
-                return _Ending("the link is closing")
+                continue
             frame = self._link.command(outgoing, self._clock())
             try:
                 await self._socket.send(frame)
-            except ConnectionClosed as closed:
-                return _closed(closed)
-            await self._post(CommandWritten(outgoing.id))
+            except ConnectionClosed:
+                continue  # the reader ends the link, once it has read what came before the end
+            await self._post(CommandWritten(outgoing.id, frame))
             self._deadline_moved.set()
 
     async def _watch_deadlines(self) -> _Ending:
@@ -285,10 +297,23 @@ class _Conversation:
                 async with asyncio.timeout(delay_s):
                     await self._deadline_moved.wait()
                     continue
-            for event in self._link.advance(self._clock()):
-                await self._post(event)
+            events = self._link.advance(self._clock())
+            await _post_all(self._post, events)
+            for event in events:
                 if isinstance(event, LinkSpoilt):
                     return _Ending(event.reason)
+
+
+async def _post_all(post: Callable[[LinkEvent], Awaitable[None]], events: list[LinkEvent]) -> None:
+    """Post every event, even when the waiting for room is cancelled: each may be a command's only word."""
+    cancelled: asyncio.CancelledError | None = None
+    for event in events:
+        try:
+            await post(event)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 def _closed(closed: ConnectionClosed) -> _Ending:

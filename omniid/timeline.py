@@ -12,8 +12,17 @@ from omniid.events import (
     Event,
     KeyPressed,
     KeyToggled,
+    SpeechQueued,
+    WorkerFailed,
 )
-from omniid.workers.channel import CaptureEnded, CaptureOpened, SpeechStarted, TakeRecognised
+from omniid.workers.channel import (
+    CaptureEnded,
+    CaptureOpened,
+    SpeechFailed,
+    SpeechFinished,
+    SpeechStarted,
+    TakeRecognised,
+)
 
 STAGES = (
     "pressed",
@@ -34,6 +43,7 @@ class Timelines:
 
     def __init__(self) -> None:
         self._runs: OrderedDict[str, dict[str, float]] = OrderedDict()
+        self._spoken_for: dict[str, str] = {}  # the command of each utterance under way
 
     def observe(self, event: Event, now: float) -> None:
         """Note the stage an event marks; `now` and the children's readings are monotonic seconds."""
@@ -57,11 +67,18 @@ class Timelines:
             case CommandSettled(command_id=run):
                 self._mark(run, "first_frame", now)
                 self._mark(run, "settled", now)
+            case SpeechQueued(utterance_id=utterance_id, command_id=str(run)):
+                self._spoken_for[utterance_id] = run
+            case SpeechStarted(utterance_id=utterance_id, first_sound_at=at) if (
+                utterance_id in self._spoken_for
+            ):
+                self._mark(self._spoken_for[utterance_id], "first_sound", at)
+            case SpeechFinished(utterance_id=utterance_id) | SpeechFailed(utterance_id=utterance_id):
+                self._spoken_for.pop(utterance_id, None)
+            case WorkerFailed(worker="mouth"):
+                self._spoken_for.clear()
             case _:
                 pass
-
-    def first_sound(self, command_id: str, event: SpeechStarted) -> None:
-        self._mark(command_id, "first_sound", event.first_sound_at)
 
     def of(self, command_id: str) -> dict[str, int]:
         """Milliseconds from the run's beginning to each stage it has reached, in order."""

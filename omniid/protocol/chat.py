@@ -1,6 +1,6 @@
 """A settling frame as a chat message: what history, the speaker and the caller of `ask` are given.
 
-The mapping is the mission's (protocol.md section 1) for the contract's `response`, and the nearest true
+The mapping is the mission's (protocol.md section 1) for the contract's `response`, and the nearest
 true reading for what servers in the field send (section 2 e to g). Pure; it never raises on any frame.
 """
 
@@ -89,6 +89,9 @@ def _from_error(frame: ResponseFrame | ErrorFrame) -> Reply:
         category="error",
         sources=_source(metadata),
         reasoning=_words(metadata.get("reasoning")),
+        alternatives=_all_words(metadata.get("suggestions")),
+        context=_all_words(metadata.get("context")),
+        actions=_items(data.get("actions")),
         auth_url=_words(data.get("authUrl")),
         raw=_raw(frame),
     )

@@ -84,11 +84,11 @@ class Outgoing:
 class _InFlight:
     written_at: float
     last_word_at: float
-    rests_until: float = 0.0
+    rests_until: float | None = None  # None: the server has asked nothing
 
     def deadline(self, timeout_s: float) -> float:
         answer_due = min(self.last_word_at + timeout_s, self.written_at + LONGEST_REPLY_S)
-        return max(answer_due, self.rests_until)
+        return answer_due if self.rests_until is None else max(answer_due, self.rests_until + timeout_s)
 
 
 class Link:
@@ -99,8 +99,10 @@ class Link:
         self._in_flight: dict[str, _InFlight] = {}
         self._features: frozenset[str] = frozenset()
         self._echoes = False
+        self._owes_a_reply = False  # one that is overdue may still come, and not say whose it is
         self._to_send: list[str] = []
         self.frames_received = 0
+        self.spoilt = False
 
     @property
     def window(self) -> int:
@@ -171,6 +173,8 @@ class Link:
         """The command in flight that a frame belongs to."""
         if frame.request_id is not None:
             return frame.request_id if frame.request_id in self._in_flight else None
+        if self._owes_a_reply:
+            return None
         return next(iter(self._in_flight)) if len(self._in_flight) == 1 else None
 
     def _settle(self, frame: _Settling) -> list[LinkEvent]:
@@ -219,7 +223,9 @@ class Link:
         for command_id in overdue:
             del self._in_flight[command_id]
             events.append(CommandUncertain(command_id, "no answer came in time"))
+            self._owes_a_reply = True
         if overdue and not self._correlates:
+            self.spoilt = True
             events.append(LinkSpoilt("a reply is overdue, and it would not say which command it answers"))
         return events
 
@@ -235,7 +241,8 @@ class Link:
         lost, self._in_flight = list(self._in_flight), {}
         if code in _POISON_CLOSES and len(lost) == 1:
             return [CommandRejected(lost[0], f"the server refused its frame ({code} {reason})".strip())]
-        repeatable = "dedupe" in self._features
+        # A frame that closes links is not to be sent again for ever, whatever the server knows.
+        repeatable = "dedupe" in self._features and code not in _POISON_CLOSES
         return [
             CommandUncertain(item, "the link was lost before its answer came", repeatable) for item in lost
         ]

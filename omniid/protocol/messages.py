@@ -8,6 +8,7 @@ unknown fields are kept, unknown types and text that is no JSON become `UnknownF
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -301,13 +302,14 @@ _BY_TYPE: Mapping[str, type[_Tolerant]] = {
     **dict.fromkeys(_UNIFIED_TYPES, UnifiedReply),
 }
 _RAW_KEPT = 2_000
+_DEEPEST = 64
 
 
 def parse_server_frame(raw: str | bytes) -> ServerFrame:
     """What a server sent. Never raises: what cannot be read becomes an `UnknownFrame` that says why."""
-    text = raw.decode("utf-8", errors="replace") if isinstance(raw, bytes) else raw
+    text = (raw if isinstance(raw, bytes) else raw.encode(errors="replace")).decode(errors="replace")
     try:
-        content = json.loads(text)
+        content = _load(text)
     except (ValueError, RecursionError) as error:
         return UnknownFrame(problem=f"not JSON: {error}", raw=text[:_RAW_KEPT])
     if not isinstance(content, dict):
@@ -322,6 +324,34 @@ def parse_server_frame(raw: str | bytes) -> ServerFrame:
         content = {**content, "type": str(kind).lower()}
     frame: ServerFrame = model.model_validate(content)  # type: ignore[assignment]
     return frame
+
+
+def _load(text: str) -> Any:
+    """JSON that every later reader of it can carry: finite numbers, whole characters, a bottom."""
+    content = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    if not _is_shallow(content):
+        raise ValueError(f"nested deeper than {_DEEPEST} levels")
+    if "\\ud" in text.lower():  # a lone surrogate hides in an escape, and no file or socket takes it
+        whole = json.dumps(content, ensure_ascii=False).encode(errors="replace")
+        content = json.loads(whole)
+    return content
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no number of JSON")
+    return number
+
+
+def _is_shallow(content: Any) -> bool:
+    level: list[Any] = [[content]]
+    for _ in range(_DEEPEST + 1):
+        items = (child for item in level for child in (item.values() if isinstance(item, dict) else item))
+        level = [item for item in items if isinstance(item, dict | list)]
+        if not level:
+            return True
+    return False
 
 
 def _is_pong(data: object) -> bool:

@@ -92,7 +92,11 @@ class Database:
         self.set_aside: Path | None = None
 
     async def __aenter__(self) -> Self:
-        await self._on_thread(self._open)
+        try:
+            await self._on_thread(self._open)
+        except BaseException:
+            self._thread.shutdown(wait=False)
+            raise
         return self
 
     async def __aexit__(
@@ -147,6 +151,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         connection.row_factory = sqlite3.Row
+        version = _known_version(connection)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA fullfsync=1")  # macOS: a plain fsync stops at the drive's cache
@@ -154,26 +159,30 @@ def _connect(path: Path) -> sqlite3.Connection:
         verdict: Any = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise sqlite3.DatabaseError(str(verdict))
-        _migrate(connection)
-    except sqlite3.Error:
+        _migrate(connection, version)
+    except (sqlite3.Error, StorageError):
         connection.close()
         raise
     return connection
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
+def _known_version(connection: sqlite3.Connection) -> int:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(_MIGRATIONS):
         raise StorageError(
             f"The database was written by a newer omniid (schema {version}, this one knows "
             f"{len(_MIGRATIONS)}). Update omniid; the file has not been touched."
         )
+    return version
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
     for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
         connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
 
 
 def _set_aside(path: Path) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     for suffix in ("", "-wal", "-shm"):
         part = path.with_name(path.name + suffix)

@@ -20,6 +20,11 @@ from omniid.storage.database import Database
 
 Kind = Literal["voice", "text"]
 _KEPT_FOR = timedelta(days=7)
+_SIGN_IN_WITHIN = timedelta(minutes=10)
+_WAITED_TOO_LONG = {
+    State.QUEUED: "it waited too long to be sent",
+    State.NEEDS_AUTH: "nobody signed in for it in time",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +124,15 @@ class Outbox:
             )
 
     async def begin_attempt(self, now: datetime) -> Command | None:
-        """Take the first command of the line to `sending`, on disk before it is written; None if none is."""
+        """Take the first command of the line to `sending`, on disk before it is written; None if none is.
+
+        One whose time is up is passed over: after a machine has slept, the link can be back before `expire`.
+        """
 
         def work(connection: sqlite3.Connection) -> Command | None:
             row = connection.execute(
-                "SELECT * FROM commands WHERE state = ? ORDER BY position LIMIT 1", (State.QUEUED,)
+                "SELECT * FROM commands WHERE state = ? AND expires_at > ? ORDER BY position LIMIT 1",
+                (State.QUEUED, _text(now)),
             ).fetchone()
             if row is None:
                 return None
@@ -161,6 +170,7 @@ class Outbox:
         Raises:
             NotFoundError: there is no such command.
             NotAllowedError: it is not one that can be sent again.
+            OutboxFullError: it had ended, and there is no room for another.
         """
 
         def work(connection: sqlite3.Connection) -> Command:
@@ -169,13 +179,15 @@ class Outbox:
                 raise NotAllowedError(
                     f"Command {command_id} is {row['state']}; there is nothing to send again."
                 )
+            if State(row["state"]) in ENDED:
+                self._check_room(connection, row["bytes"])
             ttl_s = self._limits.voice_ttl_s if row["kind"] == "voice" else self._limits.text_ttl_s
             connection.execute(
                 "UPDATE commands SET position = (SELECT max(position) + 1 FROM commands), expires_at = ?,"
                 " reply = NULL WHERE id = ?",
-                (_text(now + timedelta(seconds=ttl_s)), command_id),
+                (_text(now + timedelta(seconds=ttl_s)), row["id"]),
             )
-            return _step(connection, command_id, State.QUEUED, now, reason="sent again by the user")
+            return _step(connection, row["id"], State.QUEUED, now, reason="sent again by the user")
 
         return await self._database.run(work)
 
@@ -196,15 +208,18 @@ class Outbox:
         return await self._database.run(work)
 
     async def expire(self, now: datetime) -> list[Command]:
-        """Let queued commands expire whose time is up."""
+        """Let commands expire that waited too long for their turn, or for the user to sign in."""
 
         def work(connection: sqlite3.Connection) -> list[Command]:
             rows = connection.execute(
-                "SELECT id FROM commands WHERE state = ? AND expires_at <= ? ORDER BY position",
-                (State.QUEUED, _text(now)),
+                "SELECT id, state FROM commands WHERE (state = ? AND expires_at <= ?)"
+                " OR (state = ? AND changed_at <= ?) ORDER BY position",
+                (State.QUEUED, _text(now), State.NEEDS_AUTH, _text(now - _SIGN_IN_WITHIN)),
             ).fetchall()
-            reason = "it waited too long to be sent"
-            return [_step(connection, row["id"], State.EXPIRED, now, reason=reason) for row in rows]
+            return [
+                _step(connection, row["id"], State.EXPIRED, now, reason=_WAITED_TOO_LONG[row["state"]])
+                for row in rows
+            ]
 
         return await self._database.run(work)
 

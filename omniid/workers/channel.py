@@ -217,7 +217,9 @@ def decode(line: bytes) -> Message:
 def _check_types(message: Message) -> None:
     for name, hint in get_type_hints(type(message)).items():
         value = getattr(message, name)
-        allowed = tuple(list if part == list[str] else part for part in (get_args(hint) if _is_union(hint) else (hint,)))
+        allowed = tuple(
+            list if part == list[str] else part for part in (get_args(hint) if _is_union(hint) else (hint,))
+        )
         if isinstance(value, bool) or not isinstance(value, (*allowed, int) if float in allowed else allowed):
             raise ProtocolError(
                 f"{type(message).__name__}.{name} should be {hint}, not {type(value).__name__}."

@@ -1,0 +1,5 @@
+"""`python -m omniid` is `omniid`."""
+
+from omniid.cli import main
+
+main()

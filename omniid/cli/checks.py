@@ -1,0 +1,132 @@
+"""The checks of `omniid doctor`. Each looks at one thing for real and says what to do if it is not well."""
+
+from __future__ import annotations
+
+import ctypes.util
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from omniid import config, host
+from omniid.config import Settings
+from omniid.control.client import Client
+from omniid.errors import ConfigError, NotRunningError, OmniidError
+
+PROBE_WITHIN_S = 10.0
+
+Verdict = Literal["ok", "warning", "problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`advice` says what to do; it is empty when all is well."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+    advice: str = ""
+
+
+def run() -> Iterator[Finding]:
+    """Every check, as its finding becomes known."""
+    try:
+        settings = config.load_default()
+    except ConfigError as error:
+        yield Finding("configuration", "problem", error.message, f"Mend {host.config_file()}.")
+        settings = Settings()
+    else:
+        yield _configuration()
+    devices = probe_devices()
+    yield _microphone(settings, devices)
+    yield _speaker(settings, devices)
+    yield _guarded("speech model", lambda: _model(settings))
+    yield _voice(settings)
+    yield _daemon()
+
+
+def probe_devices() -> dict[str, Any]:
+    """What `omniid.audio.probe` sees, under a deadline."""
+    command = [sys.executable, "-m", "omniid.audio.probe"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=PROBE_WITHIN_S, check=True)  # noqa: S603 ourselves
+        found: dict[str, Any] = json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        hung = (
+            "The sound server does not answer. Restart it: systemctl --user restart pipewire pipewire-pulse."
+        )
+        return {"inputs": [], "outputs": [], "problem": hung}
+    except (subprocess.CalledProcessError, ValueError) as error:
+        return {"inputs": [], "outputs": [], "problem": f"The sound library failed: {error}."}
+    return found
+
+
+def _configuration() -> Finding:
+    path = host.config_file()
+    return Finding("configuration", "ok", str(path) if path.exists() else f"defaults ({path} is not there)")
+
+
+def _microphone(settings: Settings, devices: dict[str, Any]) -> Finding:
+    if settings.audio.input_file is not None:
+        return Finding("microphone", "ok", f"a file stands in for it: {settings.audio.input_file}")
+    return _device("microphone", devices["inputs"], settings.audio.input_device, devices["problem"])
+
+
+def _speaker(settings: Settings, devices: dict[str, Any]) -> Finding:
+    if settings.audio.output_file is not None:
+        return Finding("speaker", "ok", f"a file stands in for it: {settings.audio.output_file}")
+    return _device("speaker", devices["outputs"], settings.audio.output_device, devices["problem"])
+
+
+def _device(name: str, found: list[str], wanted: str | None, problem: str | None) -> Finding:
+    if problem is not None:
+        return Finding(name, "problem", "unknown", problem)
+    if not found:
+        return Finding(
+            name, "problem", "none was found", f"Plug in a {name}, or start PipeWire or PulseAudio."
+        )
+    if wanted is not None and wanted not in found:
+        key = "audio.input_device" if name == "microphone" else "audio.output_device"
+        return Finding(name, "problem", f"no {wanted!r}", f"Set {key} to one of: {', '.join(found)}.")
+    return Finding(name, "ok", wanted or found[0])
+
+
+def _model(settings: Settings) -> Finding:
+    from omniid.recognition.models import find  # noqa: PLC0415 only doctor's own check needs it
+
+    choice = find(settings.recognition.model)
+    return Finding("speech model", "ok", f"{choice.name} ({choice.origin}: {choice.path})")
+
+
+def _voice(settings: Settings) -> Finding:
+    if settings.speech.engine == "none":
+        return Finding("voice", "ok", "switched off (speech.engine)")
+    if sys.platform == "darwin":
+        return Finding("voice", "ok", "the system's own")
+    library = ctypes.util.find_library("espeak-ng") or ctypes.util.find_library("espeak")
+    if library is None:
+        return Finding(
+            "voice", "problem", "espeak-ng is not installed", "Install it: sudo apt install libespeak-ng1."
+        )
+    return Finding("voice", "ok", f"espeak-ng ({library})")
+
+
+def _daemon() -> Finding:
+    socket = host.control_socket()
+    try:
+        status = Client(socket).call("GET", "/v1/status")
+    except NotRunningError as error:
+        return Finding("daemon", "warning", "not running", error.message)
+    link = f"backend {status['backend']}: {status['link']}"
+    if status["link"] != "ready":
+        return Finding("daemon", "problem", f"pid {status['pid']}, {link}", str(status["link_reason"] or ""))
+    return Finding("daemon", "ok", f"pid {status['pid']} on {socket}, {link}")
+
+
+def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except OmniidError as error:
+        return Finding(name, "problem", "none" if "missing" in error.code else "unusable", error.message)

@@ -1,0 +1,150 @@
+"""A real ear process on a real socket pair, and sounds to put into it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from omniid.workers import channel
+from omniid.workers.channel import (
+    CaptureOpened,
+    ConfigureEar,
+    Message,
+    StartTake,
+    StopTake,
+    TakeEmpty,
+    TakeFailed,
+    TakeRecognised,
+    WorkerReady,
+)
+
+PATIENCE_S = 60.0
+SPEECH = Path("/usr/share/pocketsphinx/test/data")
+GO_FORWARD = SPEECH / "goforward.raw"
+
+Ending = TakeRecognised | TakeEmpty | TakeFailed
+M = TypeVar("M")
+
+
+def configuration(**changes: object) -> ConfigureEar:
+    fields: dict[str, object] = {
+        "input_device": None,
+        "input_file": None,
+        "input_pace": 1.0,
+        "min_take_ms": 300,
+        "max_take_s": 60.0,
+        "model": "auto",
+        "device": "cpu",
+        "compute_type": "auto",
+        "language": None,
+        "vocabulary": [],
+        "reject": 0.2,
+    }
+    return ConfigureEar(**(fields | changes))  # type: ignore[arg-type]
+
+
+def write_wav(path: Path, pcm: bytes, rate: int = 16_000, channels: int = 1) -> Path:
+    """Int16 sound as a WAV file."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(pcm)
+    return path
+
+
+class EarProcess:
+    """The daemon's side of an ear, for tests. `heard` is everything it has said."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        ours, theirs = socket.socketpair()
+        self._connection = ours
+        self._lines = ours.makefile("rb")
+        self.heard: list[Message] = []
+        command = [sys.executable, "-m", "omniid.workers.ear", "--channel-fd", str(theirs.fileno())]
+        self.process = subprocess.Popen(
+            command, env=dict(env), pass_fds=[theirs.fileno()], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
+        theirs.close()
+
+    def tell(self, message: Message) -> None:
+        self._connection.sendall(channel.encode(message))
+
+    def next(self, timeout_s: float = PATIENCE_S) -> Message:
+        """The next message; TimeoutError or EOFError when there is none."""
+        self._connection.settimeout(timeout_s)
+        line = self._lines.readline()
+        if not line:
+            raise EOFError("the ear has gone")
+        message = channel.decode(line)
+        self.heard.append(message)
+        return message
+
+    def wait_for(self, kind: type[M], timeout_s: float = PATIENCE_S) -> M:
+        """The next message of that kind; an unexpected ending fails."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            message = self.next(max(0.01, deadline - time.monotonic()))
+            if isinstance(message, kind):
+                return message
+            assert not isinstance(message, Ending), f"waited for {kind.__name__}, got {message}"
+
+    def ending(self, take_id: str) -> Ending:
+        """The message that ends that take."""
+        while True:
+            message = self.next()
+            if isinstance(message, TakeRecognised | TakeEmpty | TakeFailed) and message.take_id == take_id:
+                return message
+
+    def standby(self, config: ConfigureEar) -> None:
+        """Wait until it is ready, and configure it."""
+        self.wait_for(WorkerReady)
+        self.tell(config)
+
+    def open_take(self, take_id: str) -> CaptureOpened:
+        self.tell(StartTake(take_id))
+        return self.wait_for(CaptureOpened)
+
+    def finish_take(self, take_id: str) -> Ending:
+        self.tell(StopTake(take_id))
+        return self.ending(take_id)
+
+    def memory_kib(self) -> int:
+        """Its share of the machine's memory (PSS)."""
+        for line in Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+        raise RuntimeError("the kernel does not tell the memory of a process")
+
+    def close(self) -> str:
+        """Close the channel, wait for the end of the process, return its log."""
+        # A reader of the file keeps the socket open: shut it down for both.
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._lines.close()
+        self._connection.close()
+        try:
+            _, log = self.process.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+            raise
+        return log.decode()
+
+
+@contextlib.contextmanager
+def ear_process(env: Mapping[str, str] | None = None) -> Iterator[EarProcess]:
+    ear = EarProcess(env or {**os.environ, "HF_HUB_OFFLINE": "1"})
+    try:
+        yield ear
+    finally:
+        if ear.process.returncode is None:
+            ear.close()
