@@ -39,7 +39,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Backend(_Section):
@@ -61,9 +61,19 @@ class Backend(_Section):
     @field_validator("url")
     @classmethod
     def _is_websocket(cls, url: str | None) -> str | None:
-        if url is not None and (urlsplit(url).scheme not in {"ws", "wss"} or not urlsplit(url).hostname):
+        if url is not None and not _is_websocket_url(url):
             raise ValueError("should be a WebSocket address such as wss://assistant.example/ws")
         return url
+
+    @field_validator("token")
+    @classmethod
+    def _fits_a_header(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is None:
+            return None
+        secret = token.get_secret_value().strip()
+        if not secret.isascii() or not secret.isprintable() or " " in secret:
+            raise ValueError("should be one word of ASCII characters, as a token file holds it")
+        return SecretStr(secret) if secret else None
 
     @model_validator(mode="after")
     def _is_reachable_safely(self) -> Backend:
@@ -216,7 +226,9 @@ def _explain(error: ValidationError, path: Path, origins: Mapping[str, str]) -> 
 def _mistake(one: dict[str, Any], path: Path, origins: Mapping[str, str]) -> str:
     key = ".".join(str(part) for part in one["loc"][:2])
     origin = origins.get(key, str(path))
-    given = "" if isinstance(one["input"], dict) or key.endswith("token") else f" = {one['input']!r}"
+    # The value under a misspelt key may be the token.
+    hidden = isinstance(one["input"], dict) or key.endswith("token") or one["type"] == "extra_forbidden"
+    given = "" if hidden else f" = {one['input']!r}"
     return f"{origin}: {key}{given}: {_advice(one, key)}"
 
 
@@ -253,6 +265,14 @@ def _default(key: str) -> str | None:
     if default is None or isinstance(default, Path) or not isinstance(default, str | int | float | bool):
         return None
     return f'"{default}"' if isinstance(default, str) else str(default).lower()
+
+
+def _is_websocket_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"ws", "wss"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket too few, or a port that is none
+        return False
 
 
 def _is_loopback(url: str) -> bool:

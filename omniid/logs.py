@@ -16,7 +16,7 @@ def configure(level: str, style: str) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=not as_json),
+            structlog.processors.TimeStamper(fmt="iso", utc=as_json),
             structlog.processors.format_exc_info if as_json else _keep,
             structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(),
         ],

@@ -84,6 +84,7 @@ class Performer:
         self._ear = ear
         self._mouth = mouth
         self._clock = clock
+        self._unrecorded: list[Move] = []
 
     async def perform(self, effect: Effect) -> list[Event]:
         """Do it; what came of it. A storage failure is an event too, and the daemon lives on."""
@@ -91,6 +92,8 @@ class Performer:
             return await self._perform(effect)
         except StorageError as error:
             log.error("storage failed", problem=error.message)  # noqa: TRY400 the sentence says it all
+            if isinstance(effect, Move):
+                self._unrecorded.append(effect)
             return [StorageFailed(error.message)]
 
     async def _perform(self, effect: Effect) -> list[Event]:
@@ -114,8 +117,9 @@ class Performer:
             case Move():
                 return await self._move(effect)
             case ExpireOverdue():
+                recorded = await self._record_what_failed()
                 expired = await self._outbox.expire(self._clock().wall)
-                return [CommandMoved(command.id, command.state) for command in expired]
+                return [*recorded, *(CommandMoved(command.id, command.state) for command in expired)]
         return []
 
     def _start_capture(self, take_id: str) -> list[Event]:
@@ -170,6 +174,14 @@ class Performer:
             log.warning("step refused", command_id=move.command_id, to=move.to, problem=error.message)
             return []
         return [CommandMoved(command.id, State(command.state))]
+
+    async def _record_what_failed(self) -> list[Event]:
+        """Record the steps a full disk refused: a reply that came must not look as if none had."""
+        events: list[Event] = []
+        while self._unrecorded:
+            events += await self._move(self._unrecorded[0])
+            del self._unrecorded[0]
+        return events
 
     # --- the voice ---------------------------------------------------------------------------------------
 

@@ -13,14 +13,27 @@ import structlog
 from omniid.assistant import Assistant
 from omniid.control.stream import EventHub
 from omniid.effects import Effect
-from omniid.events import ClockTicked, CommandProgressed, Event, FrameIgnored
+from omniid.events import (
+    ClockTicked,
+    CommandProgressed,
+    CommandRefused,
+    Event,
+    FrameIgnored,
+    OutboxEmptied,
+    StorageFailed,
+    WorkerFailed,
+)
 from omniid.moment import Moment
 from omniid.timeline import Timelines
+from omniid.workers.channel import SpeechFailed, TakeFailed
 
 log = structlog.get_logger()
 
 _COMFORTABLE = 1_000
-_QUIET = (ClockTicked, CommandProgressed, FrameIgnored)
+_UNSEEN = (ClockTicked, OutboxEmptied)
+_FREQUENT = (CommandProgressed, FrameIgnored)
+_PROBLEMS = (WorkerFailed, TakeFailed, SpeechFailed, StorageFailed, CommandRefused)
+_LOGGED = ("command_id", "take_id", "worker", "pid", "state", "reason", "cause")
 
 
 class Reactor:
@@ -85,18 +98,20 @@ class Reactor:
 
     def _tell(self, event: Event) -> None:
         name = _snake(type(event).__name__)
-        if not isinstance(event, ClockTicked):
+        if not isinstance(event, _UNSEEN):
             self._hub.publish(name, dataclasses.asdict(event))
-        if not isinstance(event, _QUIET):
-            # Ids only: what people say and hear stays out of the log.
-            ids = {
-                key: value
-                for key in ("command_id", "take_id", "reason", "state", "code")
-                if (value := getattr(event, key, None))
-            }
-            log.info(name, **ids)
+            _log_event(name, event)
         for observer in list(self._observers):
             observer(event)
+
+
+def _log_event(name: str, event: Event) -> None:
+    """Ids and reasons only: what people say and hear stays out of the log."""
+    if isinstance(event, _PROBLEMS):
+        log.warning(name, problem=event.message)
+    elif not isinstance(event, _FREQUENT):
+        known = {key: getattr(event, key, None) for key in _LOGGED}
+        log.info(name, **{key: value for key, value in known.items() if value})
 
 
 def _snake(name: str) -> str:

@@ -37,7 +37,15 @@ from omniid.events import (
 )
 from omniid.moment import Moment
 from omniid.protocol.backoff import Backoff
-from omniid.protocol.link import Link, LinkSettings, Outgoing, Retry, classify_close, classify_status
+from omniid.protocol.link import (
+    Link,
+    LinkSettings,
+    Outgoing,
+    Retry,
+    advise,
+    classify_close,
+    classify_status,
+)
 from omniid.protocol.messages import SUBPROTOCOL_JSON
 
 CLOSE_TIMEOUT_S = 2.0
@@ -176,7 +184,9 @@ class Session:
             socket = await self._dial()
         except InvalidStatus as error:
             status = error.response.status_code
-            return _Ending(f"{self._target} answered HTTP {status}", classify_status(status))
+            return _Ending(
+                f"{self._target} answered HTTP {status}: {advise(status)}", classify_status(status)
+            )
         except ssl.SSLCertVerificationError as error:
             return _Ending(f"{self._target} has no valid certificate: {error.verify_message}", "stop")
         except (InvalidURI, InvalidProxy, ValueError, ImportError) as error:

@@ -39,7 +39,7 @@ class Capture:
         self.pcm = bytearray()
         self.first_sample_at: float | None = None
         self._last_progress_at = opened_at
-        self._max_bytes = int(max_take_s * RATE) * SAMPLE_BYTES
+        self._max_bytes = round(max_take_s * RATE) * SAMPLE_BYTES
         self._asked: tuple[Cause, float] | None = None
 
     @property

@@ -48,7 +48,7 @@ def read_take(path: str, max_take_s: float) -> bytes:
     Raises:
         AudioError: as `read_sound`; or it is longer than a take may be (`sound_file_too_long`).
     """
-    limit, kept, total = int(max_take_s * RATE) * SAMPLE_BYTES, bytearray(), 0
+    limit, kept, total = round(max_take_s * RATE) * SAMPLE_BYTES, bytearray(), 0
     for piece in read_sound(path):
         total += len(piece)
         if total <= limit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,7 +39,7 @@ def transcribe(
         _send(heard, as_json=json_)
 
 
-def _recognise(file: Path) -> dict[str, object]:
+def _recognise(file: Path) -> dict[str, Any]:
     from omniid import config, transcription  # noqa: PLC0415 light verbs do without these
     from omniid.errors import RecognitionError  # noqa: PLC0415
 
@@ -66,7 +66,7 @@ def _fetch_model(missing: Exception) -> None:
         raise RecognitionError(f"{missing}\n{error.message}", code="model_missing") from error
 
 
-def _send(heard: dict[str, object], *, as_json: bool) -> None:
+def _send(heard: dict[str, Any], *, as_json: bool) -> None:
     from omniid.control.client import Client  # noqa: PLC0415
 
     metadata = {key: heard[key] for key in ("confidence", "language", "model")}

@@ -89,7 +89,7 @@ class Client:
         try:
             connection.request("GET", "/v1/events" + (f"?since={since}" if since is not None else ""))
             response = connection.getresponse()
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise self._not_running() from error
         try:

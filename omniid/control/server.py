@@ -32,7 +32,7 @@ from uvicorn.server import ServerState
 from omniid.control import openapi
 from omniid.control.schema import EVENTS_PATH, MAX_BODY_BYTES, OPENAPI_PATH, VERBS, Problem, Verb
 from omniid.control.stream import EventHub
-from omniid.errors import BadRequestError, OmniidError
+from omniid.errors import BadRequestError, ConfigError, OmniidError
 
 log = structlog.get_logger()
 
@@ -72,6 +72,7 @@ class ControlServer:
             routes=routes,
             exception_handlers={OmniidError: _on_error, HTTPException: _on_http_error, Exception: _on_crash},
         )
+        self.app.router.redirect_slashes = False
 
     @contextlib.asynccontextmanager
     async def serving(self, sock: socket.socket) -> AsyncIterator[None]:
@@ -126,14 +127,16 @@ def bind(path: Path) -> socket.socket:
     """A listening Unix socket of mode 0600. The caller holds the owner lock, so what lies there is stale.
 
     Raises:
-        BadRequestError: the path is too long for a Unix socket.
+        ConfigError: the path is too long for a Unix socket, or something else lies there.
         OSError: the folder does not allow it.
     """
     if len(os.fsencode(path)) > _LONGEST_PATH_BYTES:
-        raise BadRequestError(
+        raise ConfigError(
             f"{path} is too long for a Unix socket ({_LONGEST_PATH_BYTES} bytes at most). "
             "Set control.socket to a shorter path."
         )
+    if path.exists() and not path.is_socket():
+        raise ConfigError(f"{path} is no socket, and is left alone. Set control.socket to another path.")
     path.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
@@ -153,7 +156,7 @@ def _endpoint(verb: Verb, handler: Handler) -> Callable[[Request], Awaitable[Res
     async def serve(request: Request) -> Response:
         _refuse_browsers(request)
         body = await _body(request, verb)
-        key = request.headers.get("idempotency-key")
+        key = request.headers.get("idempotency-key") or None
         answer = await handler(Call(request.path_params.get("id", ""), body, key))
         return JSONResponse(answer.model_dump(mode="json"))
 

@@ -260,6 +260,15 @@ def classify_status(status: int) -> Retry:
     return "stop" if status in _STOP_STATUSES else "retry"
 
 
+def advise(status: int) -> str:
+    """What to do about a handshake that was answered with this HTTP status."""
+    if status in _NEEDS_TOKEN_STATUSES:
+        return "it wants another token; set OMNIID_TOKEN and restart omniid"
+    if status == 429 or status >= 500:  # noqa: PLR2004 HTTP statuses
+        return "it is busy or broken, and is tried again"
+    return "it is no WebSocket there; check backend.url"
+
+
 def _timeout_s(frame: WorkflowDraft | SystemFrame) -> float:
     timeout_ms = (frame.data or {}).get("timeout") if isinstance(frame, SystemFrame) else None
     if isinstance(timeout_ms, int | float) and not isinstance(timeout_ms, bool) and timeout_ms > 0:

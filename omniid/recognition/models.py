@@ -129,8 +129,8 @@ def remove(name: str) -> Path:
 
 
 def _is_folder(wanted: str) -> bool:
-    """A path, not a name: it says so by its first character, or is there."""
-    return wanted.startswith((os.sep, "~", ".")) or Path(wanted).is_dir()
+    """A path, not a name. What has a slash inside is a folder if there is one, else a repository."""
+    return wanted.startswith((os.sep, "~", ".")) or (os.sep in wanted and Path(wanted).is_dir())
 
 
 def _check(choice: ModelChoice) -> ModelChoice:

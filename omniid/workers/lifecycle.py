@@ -104,7 +104,6 @@ class Supervised(ABC):
 
         What the handler raises comes out of here.
         """
-        self._stopping = False
         self._ended.clear()
         try:
             while not self._stopping:
@@ -115,10 +114,14 @@ class Supervised(ABC):
                     await self._round()
         finally:
             self._forget()
+            self._stopping = False
             self._ended.set()
 
     async def stop(self) -> None:
-        """End the child and `run`; returns when both are gone. Do not await it inside the handler."""
+        """End the child and `run`; returns when both are gone. Do not await it inside the handler.
+
+        Where `run` has not begun yet, it will return at once.
+        """
         self._stopping = True
         self._wanted.set()
         self._settle(None)

@@ -8,7 +8,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import ClassVar
 
 from omniid.audio.capture import Capture, Cause, NeverStarted
 from omniid.audio.files import read_take
@@ -40,8 +39,6 @@ class Take(abc.ABC):
 
     `hangs` is true once it is over when the sound system did not let go of the microphone.
     """
-
-    is_real: ClassVar[bool] = False
 
     def __init__(
         self, take_id: str, config: ConfigureEar, loader: ModelLoader, send: Callable[[Message], None]

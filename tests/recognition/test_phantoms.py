@@ -5,7 +5,9 @@ import pytest
 from omniid.recognition.phantoms import is_phantom, without_annotations
 
 
-@pytest.mark.parametrize("text", ["Thank you.", "Thank you. ", "you", "Bye-bye!", "Vielen Dank.", "Спасибо", "谢谢"])
+@pytest.mark.parametrize(
+    "text", ["Thank you.", "Thank you. ", "you", "Bye-bye!", "Vielen Dank.", "Спасибо", "谢谢"]
+)
 def test_a_courtesy_needs_speech(text: str) -> None:
     assert is_phantom(text, 0.2)
     assert not is_phantom(text, 0.9)
@@ -29,7 +31,9 @@ def test_credits_are_never_a_command(text: str) -> None:
     assert is_phantom(text, 5.0)
 
 
-@pytest.mark.parametrize("text", ["Yes.", "No", "Stop!", "Okay.", "Lights on", "Thank you for the music, play it", "はい"])
+@pytest.mark.parametrize(
+    "text", ["Yes.", "No", "Stop!", "Okay.", "Lights on", "Thank you for the music, play it", "はい"]
+)
 def test_short_commands_are_commands(text: str) -> None:
     assert not is_phantom(text, 0.2)
 

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import wave
 from collections.abc import Iterator, Mapping
@@ -70,13 +71,18 @@ class EarProcess:
         self._lines = ours.makefile("rb")
         self.heard: list[Message] = []
         command = [sys.executable, "-m", "omniid.workers.ear", "--channel-fd", str(theirs.fileno())]
+        self._said = ""
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
         self.process = subprocess.Popen(
-            command, env=dict(env), pass_fds=[theirs.fileno()], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+            command, env=dict(env), pass_fds=[theirs.fileno()], stderr=self._log, stdin=subprocess.DEVNULL
         )
         theirs.close()
 
     def tell(self, message: Message) -> None:
-        self._connection.sendall(channel.encode(message))
+        self.tell_raw(channel.encode(message))
+
+    def tell_raw(self, line: bytes) -> None:
+        self._connection.sendall(line)
 
     def next(self, timeout_s: float = PATIENCE_S) -> Message:
         """The next message; TimeoutError or EOFError when there is none."""
@@ -125,26 +131,28 @@ class EarProcess:
         raise RuntimeError("the kernel does not tell the memory of a process")
 
     def close(self) -> str:
-        """Close the channel, wait for the end of the process, return its log."""
-        # A reader of the file keeps the socket open: shut it down for both.
-        with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
-        self._lines.close()
-        self._connection.close()
-        try:
-            _, log = self.process.communicate(timeout=PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.communicate()
-            raise
-        return log.decode()
+        """Close the channel, wait for the end of the process, return its log. Twice is no harm."""
+        if not self._log.closed:
+            with contextlib.suppress(OSError):  # the ear may have gone first
+                self._connection.shutdown(socket.SHUT_RDWR)
+            self._lines.close()
+            self._connection.close()
+            try:
+                self.process.wait(PATIENCE_S)
+            finally:
+                self.process.kill()
+                self.process.wait()
+                self._log.seek(0)
+                self._said = self._log.read().decode()
+                self._log.close()
+        return self._said
 
 
 @contextlib.contextmanager
 def ear_process(env: Mapping[str, str] | None = None) -> Iterator[EarProcess]:
+    """An ear, ended at the end of the block."""
     ear = EarProcess(env or {**os.environ, "HF_HUB_OFFLINE": "1"})
     try:
         yield ear
     finally:
-        if ear.process.returncode is None:
-            ear.close()
+        ear.close()

@@ -76,14 +76,15 @@ class PulseServer:
         with (self.folder / "pulse.log").open("ab") as log:
             self._server = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
         self._wait_until_it_answers()
-        for sink in KEPT_WARM:
-            self.keep_warm(sink)
+        self.keep_warm(*KEPT_WARM)
 
-    def keep_warm(self, sink: str) -> None:
-        """Feed silence into a sink, so that a stream on its monitor starts at once."""
-        command = ["pacat", "--latency-msec=20", "-d", sink, "--raw", "/dev/zero"]
-        self._warmers.append(self._spawn(command))
-        self._wait_for_sound(f"{sink}.monitor")
+    def keep_warm(self, *sinks: str) -> None:
+        """Feed silence into sinks, so that a stream on their monitors starts at once."""
+        for sink in sinks:
+            command = ["pacat", "--latency-msec=20", "-d", sink, "--raw", "/dev/zero"]
+            self._warmers.append(self._spawn(command))
+        for sink in sinks:
+            self._wait_for_sound(f"{sink}.monitor")
 
     def pactl(self, *args: str) -> str:
         """Run pactl and return what it printed."""

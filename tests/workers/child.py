@@ -65,6 +65,7 @@ def main(behaviour: str, fd: int) -> None:
         case "exit_3":
             sys.exit("it cannot start")
         case "silent":
+            print("no end of line", end="", flush=True)
             time.sleep(600)
         case "deaf":
             channel.sendall(encode(WorkerReady(VERSION, os.getpid())))
@@ -76,7 +77,6 @@ def main(behaviour: str, fd: int) -> None:
             print("{}", *("noise" * 10_000,), flush=True)
             for number in range(5_000):
                 print("line", number)
-            print("no end of line", end="", flush=True)
     channel.sendall(encode(WorkerReady(VERSION, os.getpid())))
     for message in lines(channel):
         match message:

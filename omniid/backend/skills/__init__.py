@@ -1,0 +1,26 @@
+"""What the assistant can do: one file a subject, one pure function an intent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from omniid.backend.skills import clock, manners, tasks
+from omniid.backend.skills.request import Answer, Request
+
+__all__ = ["SKILLS", "Answer", "Request"]
+
+SKILLS: Mapping[str, Callable[[Request], Answer]] = {
+    "time": clock.time,
+    "date": clock.date,
+    "greeting": manners.greeting,
+    "thanks": manners.thanks,
+    "help": manners.helping,
+    "list_tasks": tasks.listing,
+    "clear_tasks": tasks.clear,
+    "remind": tasks.remind,
+    "complete_task": tasks.complete,
+    "remove_task": tasks.remove,
+    "add_task": tasks.add,
+    "add_loosely": tasks.add_loosely,
+    "unknown": manners.unknown,
+}

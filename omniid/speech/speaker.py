@@ -1,0 +1,173 @@
+"""One voice: says one utterance after the other, and stops the moment it is told to.
+
+Two threads. One makes sound out of sentences, a sentence ahead of the other, which hands it to the player and
+alone decides how each utterance ends: exactly one of `finished` and `failed` is called for each.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from omniid.errors import OmniidError, SpeechError
+from omniid.speech.speakable import make_speakable, split_sentences
+from omniid.speech.synthesizer import Sound, Synthesizer
+
+BLOCK_S = 0.02
+VOICE_HUNG_S = 10.0
+MAX_WAITING = 100
+_BYTES = 2
+
+
+class Output(Protocol):
+    """What a speaker needs of a player; see omniid.audio.player."""
+
+    def prepare(self) -> None: ...
+    def open(self, rate: int) -> str: ...
+    def write(self, block: bytes, stop: threading.Event) -> None: ...
+    def finish(self, stop: threading.Event) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Listener(Protocol):
+    """Told what becomes of an utterance, from the speaker's thread."""
+
+    def started(self, utterance_id: str, first_sound_at: float, device: str) -> None: ...
+    def finished(self, utterance_id: str, cause: str) -> None: ...
+    def failed(self, utterance_id: str, error: OmniidError) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Utterance:
+    utterance_id: str
+    text: str
+    stop: threading.Event = field(default_factory=threading.Event)
+    stopped: Future[None] = field(default_factory=Future)
+
+
+class Speaker:
+    """Say and stop may be called from any one thread; they return at once."""
+
+    def __init__(self, voice: Synthesizer, output: Output, listener: Listener) -> None:
+        self._voice = voice
+        self._output = output
+        self._listener = listener
+        self._waiting: queue.Queue[_Utterance | None] = queue.Queue()
+        self._unfinished: dict[_Utterance, None] = {}
+        self._lock = threading.Lock()
+        self._making = ThreadPoolExecutor(1, thread_name_prefix="voice")
+        self._speaking = threading.Thread(target=self._run, name="speaking", daemon=True)
+
+    def start(self) -> None:
+        """Load voice and player beforehand. What fails now is reported by the first utterance."""
+        # One after the other: while the voice loads it may hide the sound server from itself.
+        self._making.submit(self._voice.prepare).add_done_callback(lambda _: self._output.prepare())
+        self._speaking.start()
+
+    def say(self, utterance_id: str, text: str) -> None:
+        utterance = _Utterance(utterance_id, text)
+        with self._lock:
+            full = len(self._unfinished) >= MAX_WAITING
+            if not full:
+                self._unfinished[utterance] = None
+        if full:
+            error = SpeechError(
+                f"{MAX_WAITING} utterances are waiting to be spoken.", code="speech_queue_full"
+            )
+            self._listener.failed(utterance_id, error)
+        else:
+            self._waiting.put(utterance)
+
+    def stop(self) -> None:
+        """Silence, and forget what was waiting."""
+        with self._lock:
+            for utterance in self._unfinished:
+                if not utterance.stop.is_set():
+                    utterance.stop.set()
+                    utterance.stopped.set_result(None)
+
+    def unfinished(self) -> list[str]:
+        """The ids of what has neither been finished nor failed yet."""
+        with self._lock:
+            return [utterance.utterance_id for utterance in self._unfinished]
+
+    def close(self) -> None:
+        """End after what is waiting, and wait for that."""
+        self._waiting.put(None)
+        self._speaking.join()
+        self._making.shutdown()
+
+    def _run(self) -> None:
+        while (utterance := self._waiting.get()) is not None:
+            self._say_whole(utterance)
+
+    def _say_whole(self, utterance: _Utterance) -> None:
+        try:
+            self._play(utterance)
+        except OmniidError as error:
+            failure = self._silence() or error
+            self._forget(utterance)
+            self._listener.failed(utterance.utterance_id, failure)
+            return
+        self._forget(utterance)
+        self._listener.finished(utterance.utterance_id, "stopped" if utterance.stop.is_set() else "spoken")
+
+    def _silence(self) -> OmniidError | None:
+        """Close the output after a failure; what fails here is told instead only if it is the graver."""
+        try:
+            self._output.abort()
+        except OmniidError as error:
+            return error if error.code == "speaker_hung" else None
+        return None
+
+    def _forget(self, utterance: _Utterance) -> None:
+        with self._lock:
+            del self._unfinished[utterance]
+
+    def _play(self, utterance: _Utterance) -> None:
+        started = False
+        for sound in self._sounds(utterance):
+            device = None if started else self._output.open(sound.rate)
+            for block in _blocks(sound):
+                if utterance.stop.is_set():
+                    break
+                self._output.write(block, utterance.stop)
+                if device is not None and not started:
+                    started = True
+                    self._listener.started(utterance.utterance_id, time.monotonic(), device)
+        if utterance.stop.is_set():
+            self._output.abort()
+        elif started:
+            self._output.finish(utterance.stop)
+
+    def _sounds(self, utterance: _Utterance) -> Iterator[Sound]:
+        """The sentences' sounds, each made while the one before it is played; ends early at a stop."""
+        sentences = deque(split_sentences(make_speakable(utterance.text)))
+        made = self._make_next(sentences)
+        while made is not None:
+            either: tuple[Future[Any], ...] = (made, utterance.stopped)
+            wait(either, timeout=VOICE_HUNG_S, return_when=FIRST_COMPLETED)
+            if utterance.stop.is_set():
+                made.cancel()
+                return
+            if not made.done():
+                raise SpeechError("The voice engine hangs.", code="voice_hung")
+            sound = made.result()
+            made = self._make_next(sentences)
+            yield sound
+
+    def _make_next(self, sentences: deque[str]) -> Future[Sound] | None:
+        return self._making.submit(self._voice.synthesize, sentences.popleft()) if sentences else None
+
+
+def _blocks(sound: Sound) -> Iterator[bytes]:
+    """20 ms each, the last one filled up with silence: devices take whole blocks."""
+    size = _BYTES * round(sound.rate * BLOCK_S)
+    for at in range(0, len(sound.samples), size):
+        yield sound.samples[at : at + size].ljust(size, b"\0")

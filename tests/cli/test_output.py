@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from omniid.cli.output import exit_code, outcome, printable
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("done", 0),
+        ("failed", 1),
+        ("rejected", 1),
+        ("expired", 1),
+        ("cancelled", 1),
+        ("dropped", 1),
+        ("needs_auth", 4),
+        ("queued", 5),
+        ("sending", 5),
+        ("waiting", 5),
+        ("uncertain", 6),
+    ],
+)
+def test_each_state_has_the_exit_code_that_scripts_rely_on(state: str, expected: int) -> None:
+    assert exit_code({"state": state}) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\x1b[2Jgone", "a\rb", "\u202eevil", "bell\x07", "\x9b31m"],
+    ids=["escape", "carriage return", "bidi override", "bell", "8-bit escape"],
+)
+def test_nothing_that_steers_a_terminal_gets_through(text: str) -> None:
+    shown = printable(text)
+    assert "\N{REPLACEMENT CHARACTER}" in shown
+    assert not any(ord(char) < 32 or 0x7F <= ord(char) < 0xA0 for char in shown)
+
+
+def test_words_lines_and_other_scripts_stay_as_they_are() -> None:
+    assert printable("Grüße,\n\tдом 家 👋") == "Grüße,\n\tдом 家 👋"
+
+
+def command(state: str, **fields: object) -> dict[str, object]:
+    return {"id": "0193", "state": state, "reason": None, "reply": None, **fields}
+
+
+def test_an_uncertain_command_says_what_to_do_and_never_to_repeat_blindly() -> None:
+    words = outcome(command("uncertain", reason="the link was lost"))
+    assert "uncertain" in words
+    assert "omniid outbox retry 0193" in words
+    assert "omniid outbox drop 0193" in words
+
+
+def test_a_sign_in_without_an_address_says_so() -> None:
+    words = outcome(command("needs_auth", reply={"content": "Sign in first.", "auth_url": None}))
+    assert "no address" in words
+    assert "None" not in words
+
+
+def test_an_error_shows_the_servers_words() -> None:
+    assert outcome(command("failed", reply={"content": "No such event."})) == "No such event."

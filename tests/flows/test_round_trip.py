@@ -1,0 +1,141 @@
+"""The main job with every part the real one: a recording in, words, a WebSocket, a backend, sound out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import flow
+from websockets.asyncio.server import ServerConnection, serve
+
+from omniid.cli.private_daemon import Config
+
+
+@contextmanager
+def field_server(
+    answer: dict[str, Any], port: int = 0
+) -> Iterator[tuple[int, list[tuple[str, dict[str, Any]]]]]:
+    """A real WebSocket server that answers every command as servers in the field do: without an id."""
+    received: list[tuple[str, dict[str, Any]]] = []
+    ready = threading.Event()
+    ports: list[int] = []
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def on_link(link: ServerConnection) -> None:
+        assert link.request is not None
+        async for frame in link:
+            received.append((link.request.path, json.loads(frame)))
+            await link.send(json.dumps({"type": "ai_thinking", "stage": "planning", "timestamp": 1}))
+            await link.send(json.dumps(answer))
+
+    async def main() -> None:
+        async with serve(on_link, "127.0.0.1", port) as server:
+            ports.append(next(iter(server.sockets)).getsockname()[1])
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(main()), name="field-server")
+    thread.start()
+    assert ready.wait(flow.WITHIN_S)
+    try:
+        yield ports[0], received
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+def address(port: int) -> str:
+    return f"ws://127.0.0.1:{port}/ws"
+
+
+def speak(running: Any) -> dict[str, Any]:
+    running.client.call("POST", "/v1/listen/start", {"owner": "test"})
+    flow.until(running, "input_file_ended")
+    running.client.call("POST", "/v1/listen/stop", {"owner": "test"})
+    return flow.until(running, "take_recognised", "take_empty", "take_failed")
+
+
+def test_a_spoken_command_reaches_the_embedded_backend_and_its_reply_is_spoken(tmp_path: Path) -> None:
+    recording = flow.human_speech(tmp_path / "microphone.wav")
+    speaker = tmp_path / "speaker.wav"
+    with flow.daemon(tmp_path, {"audio": {"input_file": recording, "output_file": speaker}}) as running:
+        flow.until_ready(running)
+        heard = speak(running)
+        assert heard["event"] == "take_recognised"
+        assert "forward" in heard["text"].lower()
+        assert "meters" in heard["text"].lower()
+        settled = flow.until(running, "command_settled")
+        flow.until(running, "speech_finished")
+        command = running.client.call("GET", f"/v1/commands/{settled['command_id']}")
+        assert command["type"] == "voice_command"
+        assert command["message"] == heard["text"]
+        assert command["state"] == "done"
+        assert list(command["timings"]) == [
+            "pressed",
+            "first_sample",
+            "released",
+            "recognised",
+            "committed",
+            "written",
+            "first_frame",
+            "settled",
+            "first_sound",
+        ]
+        assert list(command["timings"].values()) == sorted(command["timings"].values())
+        assert flow.loudness(speaker) > 1_000
+
+
+def test_a_remote_server_is_sent_the_contracts_frame_once(tmp_path: Path) -> None:
+    recording = flow.human_speech(tmp_path / "microphone.wav")
+    answer = {"type": "response", "status": "success", "data": {"message": "Going."}, "timestamp": 1}
+    with field_server(answer) as (port, received):
+        backend = {"url": address(port), "user_id": "ann b", "timezone": "Europe/Berlin"}
+        config: Config = {
+            "backend": backend,
+            "audio": {"input_file": recording},
+            "speech": {"engine": "none"},
+        }
+        with flow.daemon(tmp_path / "house", config) as running:
+            flow.until_ready(running)
+            heard = speak(running)
+            settled = flow.until(running, "command_settled")
+        assert settled["reply"]["content"] == "Going."
+        assert settled["reply"]["confidence"] == 95
+        ((path, frame),) = received
+        assert path == "/ws?userId=ann%20b"
+        payload = frame["payload"]
+        assert frame["type"] == "command"
+        assert payload["commandType"] == "voice_command"
+        assert payload["message"] == heard["text"]
+        assert payload["userId"] == "ann b"
+        assert payload["userTimezone"] == "Europe/Berlin"
+        assert payload["requestId"] == settled["command_id"]
+        assert payload["metadata"]["confidence"] == pytest.approx(heard["confidence"], abs=0.001)
+
+
+def test_commands_wait_while_the_backend_is_away_and_go_out_in_order_once(tmp_path: Path) -> None:
+    answer = {"type": "response", "status": "success", "data": {"message": "Yes."}, "timestamp": 1}
+    with field_server(answer) as (port, _):
+        pass  # the port is free again: nobody is there
+    config: Config = {
+        "backend": {"url": address(port)},
+        "speech": {"engine": "none"},
+        "session": {"backoff_max_s": 0.5},
+    }
+    with flow.daemon(tmp_path, config) as running:
+        texts = ["one", "two", "three"]
+        accepted = [running.client.call("POST", "/v1/commands", {"message": text})["id"] for text in texts]
+        waiting = running.client.call("GET", "/v1/outbox")["commands"]
+        assert [(item["id"], item["state"]) for item in waiting] == [(id_, "queued") for id_ in accepted]
+        with field_server(answer, port) as (_, received):
+            for id_ in accepted:
+                assert flow.until(running, "command_settled")["command_id"] == id_
+        assert [frame["payload"]["message"] for _, frame in received] == texts

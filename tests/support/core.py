@@ -1,0 +1,131 @@
+"""The daemon's core on a real database and a real socket, with an ear and a mouth that only listen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+
+from omniid.assistant import Assistant
+from omniid.control.stream import EventHub
+from omniid.events import CommandMoved, CommandQueued, Event, LinkEvent
+from omniid.fate import State
+from omniid.host import Clock
+from omniid.performer import Performer
+from omniid.protocol.backoff import Backoff
+from omniid.protocol.link import LinkSettings
+from omniid.reactor import Reactor
+from omniid.session import Session, SessionSettings, Target
+from omniid.storage.database import Database
+from omniid.storage.outbox import Limits, Outbox
+from omniid.timeline import Timelines
+from omniid.workers.channel import ToEar, ToMouth
+
+DEADLINE_S = 30.0
+SETTINGS = SessionSettings(ping_interval_s=20, ping_timeout_s=20, max_frame_bytes=65_536)
+
+
+class SilentEar:
+    def __init__(self) -> None:
+        self.heard: list[ToEar] = []
+        self.replaced = 0
+
+    def send(self, message: ToEar) -> None:
+        self.heard.append(message)
+
+    def replace(self) -> None:
+        self.replaced += 1
+
+
+class SilentMouth:
+    def __init__(self) -> None:
+        self.heard: list[ToMouth] = []
+
+    def send(self, message: ToMouth) -> None:
+        self.heard.append(message)
+
+    def wake(self) -> None:
+        pass
+
+
+class Core:
+    """What happened is in `events`; `until` waits for more of it."""
+
+    def __init__(self, database: Database, target: Target, *, reply_timeout_s: float) -> None:
+        self.clock = Clock("UTC")
+        self.events: list[Event] = []
+        self.assistant = Assistant("always", 300.0)
+        self.reactor = Reactor(self.assistant, Timelines(), EventHub(), self.clock)
+        self.outbox = Outbox(database, Limits(600, 86_400, 1_000, 10_000_000))
+        link = LinkSettings("ann", "UTC", 16, reply_timeout_s)
+        self.session = Session(
+            target, SETTINGS, link, Backoff(0.05, 0.2, lambda: 1.0), clock=self.clock, post=self._post
+        )
+        self.ear, self.mouth = SilentEar(), SilentMouth()
+        self.performer = Performer(self.outbox, self.session, self.ear, self.mouth, self.clock)
+        self._more = asyncio.Event()
+
+    async def _post(self, event: LinkEvent) -> None:
+        await self.reactor.post(event)
+
+    def seen(self, event: Event) -> None:
+        self.events.append(event)
+        self._more.set()
+
+    async def ask(self, text: str) -> str:
+        command, _ = await self.performer.accept("text", text, {})
+        self.reactor.post_nowait(CommandQueued(command.id, "text", command.message))
+        return command.id
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while not holds():
+                self._more.clear()
+                await self._more.wait()
+
+    async def until_seen(self, kind: type[Any], times: int = 1) -> Any:
+        """The event of this kind, once there have been so many."""
+        await self.until(lambda: len(self.of(kind)) >= times)
+        return self.of(kind)[times - 1]
+
+    async def until_moved(self, command_id: str, state: State) -> None:
+        await self.until(lambda: CommandMoved(command_id, state) in self.events)
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@contextlib.asynccontextmanager
+async def core(path: Path, target: Target, *, reply_timeout_s: float = 60.0) -> AsyncIterator[Core]:
+    """A core that runs until the block ends, and has then ended in the daemon's own order."""
+    async with Database(path / "omniid.db") as database:
+        house = Core(database, target, reply_timeout_s=reply_timeout_s)
+        async with asyncio.TaskGroup() as group:
+            with house.reactor.observing(house.seen):
+                reactor = group.create_task(house.reactor.run(house.performer.perform))
+                session = group.create_task(house.session.run())
+                try:
+                    yield house
+                finally:
+                    session.cancel()
+                    await asyncio.wait([session])
+                    house.reactor.stop()
+                    await asyncio.wait([reactor])
+
+
+@contextlib.asynccontextmanager
+async def server(handler: Any, port: int = 0, **options: Any) -> AsyncIterator[tuple[Server, int]]:
+    """A real WebSocket server on loopback, and its port."""
+    async with serve(handler, "127.0.0.1", port, **options) as running:
+        yield running, next(iter(running.sockets)).getsockname()[1]
+
+
+def local(port: int, token: str | None = None) -> Target:
+    return Target(f"ws://127.0.0.1:{port}/ws", "ann", token)
+
+
+Handler = Callable[[ServerConnection], Any]

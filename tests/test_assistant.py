@@ -1,0 +1,440 @@
+"""The policy as tables: what came before, an event, what is done about it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from support.reports import opened, recognised
+
+from omniid.assistant import Assistant, SpeakWhen
+from omniid.effects import (
+    CancelCapture,
+    Effect,
+    Enqueue,
+    ExpireOverdue,
+    Move,
+    ReplaceEar,
+    SendNext,
+    Speak,
+    StartCapture,
+    StopCapture,
+    StopSpeech,
+)
+from omniid.events import (
+    AttemptBegun,
+    ClockTicked,
+    CommandMoved,
+    CommandQueued,
+    CommandRefused,
+    CommandRejected,
+    CommandSettled,
+    CommandUncertain,
+    CommandWritten,
+    Event,
+    HushRequested,
+    KeyPressed,
+    KeyReleased,
+    KeyToggled,
+    LateReplyArrived,
+    LinkDialling,
+    LinkLost,
+    LinkOpened,
+    LinkSpoilt,
+    LinkStopped,
+    SpeechRequested,
+    StorageFailed,
+    TakeCancelRequested,
+    WindowGrew,
+    WorkerFailed,
+    WorkerStood,
+    WriteFailed,
+)
+from omniid.fate import State
+from omniid.protocol.chat import Outcome, Reply
+from omniid.workers.channel import (
+    CaptureEnded,
+    SpeechFailed,
+    SpeechFinished,
+    SpeechStarted,
+    TakeEmpty,
+    TakeFailed,
+)
+
+IDLE_S = 300.0
+PRESSED = KeyPressed("key", "t1")
+RELEASED = KeyReleased("key")
+ENDED = CaptureEnded("t1", "released", 1.0, 1.0, 0)
+STARTED = SpeechStarted("u1", 1.0, "speaker")
+SENT = Reply("done", "Sent.", 95)
+
+
+def after(*events: Event, when: SpeakWhen = "always") -> Assistant:
+    """An assistant that has seen these."""
+    assistant = Assistant(when, IDLE_S)
+    for event in events:
+        assistant.handle(event, 0.0)
+    return assistant
+
+
+def settled(command_id: str = "c1", outcome: Outcome = "done", content: str = "Sent.") -> CommandSettled:
+    return CommandSettled(command_id, Reply(outcome, content, 95))
+
+
+# --- the key ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "effects"),
+    [
+        pytest.param([], PRESSED, [StartCapture("t1")], id="a press opens the microphone"),
+        pytest.param([PRESSED], KeyPressed("key", "t2"), [], id="a repeated press does nothing"),
+        pytest.param([PRESSED], KeyPressed("cli", "t2"), [], id="another key's press does nothing"),
+        pytest.param([PRESSED], RELEASED, [StopCapture("t1")], id="the release closes it"),
+        pytest.param([PRESSED], KeyReleased("cli"), [], id="another key's release does not"),
+        pytest.param([], RELEASED, [], id="a release out of nowhere does nothing"),
+        pytest.param([PRESSED, RELEASED, ENDED], RELEASED, [], id="a repeated release does nothing"),
+        pytest.param(
+            [PRESSED, RELEASED, ENDED],
+            KeyPressed("key", "t2"),
+            [StartCapture("t2")],
+            id="the next take starts while the first is recognised",
+        ),
+        pytest.param([], KeyToggled("cli", "t1"), [StartCapture("t1")], id="a toggle opens"),
+        pytest.param(
+            [KeyToggled("cli", "t1")], KeyToggled("cli", "t2"), [StopCapture("t1")], id="a second closes"
+        ),
+        pytest.param(
+            [PRESSED], TakeCancelRequested("key"), [CancelCapture("t1")], id="a cancel forgets the take"
+        ),
+        pytest.param([], TakeCancelRequested("key"), [], id="a cancel out of nowhere does nothing"),
+    ],
+)
+def test_the_keys_edges(before: list[Event], event: Event, effects: list[Effect]) -> None:
+    assert after(*before).handle(event, 0.0) == effects
+
+
+@pytest.mark.parametrize(
+    ("before", "silences"),
+    [
+        pytest.param([], False, id="nothing is being said"),
+        pytest.param([STARTED], True, id="it speaks"),
+        pytest.param([SpeechRequested("u1", "Hi")], True, id="it is about to speak"),
+        pytest.param(
+            [SpeechRequested("u1", "A"), SpeechRequested("u2", "B"), STARTED, SpeechFinished("u1", "spoken")],
+            True,
+            id="one thing is said and another follows",
+        ),
+        pytest.param(
+            [SpeechRequested("u1", "A"), STARTED, SpeechFinished("u1", "spoken")], False, id="all is said"
+        ),
+        pytest.param([SpeechRequested("u1", "A"), SpeechFailed("u1", "x", "y")], False, id="it failed"),
+        pytest.param([SpeechRequested("u1", "A"), WorkerFailed("mouth", "x")], False, id="the mouth died"),
+        pytest.param([SpeechRequested("u1", "A"), HushRequested()], False, id="it was hushed"),
+        pytest.param(
+            [
+                SpeechRequested("u1", "A"),
+                HushRequested(),
+                SpeechRequested("u2", "B"),
+                SpeechFinished("u1", "stopped"),
+            ],
+            True,
+            id="the late end of a hushed text is not the end of the next",
+        ),
+    ],
+)
+def test_the_key_pressed_while_it_speaks_silences_it_at_once(before: list[Event], silences: bool) -> None:
+    effects = after(*before).handle(PRESSED, 0.0)
+
+    assert effects == [*([StopSpeech()] if silences else []), StartCapture("t1")]
+
+
+# --- the take -----------------------------------------------------------------------------------------------
+
+
+def test_a_take_is_listening_only_once_the_microphone_gives_sound() -> None:
+    assistant = after(PRESSED)
+    assert assistant.snapshot().capture == "opening"
+    assistant.handle(opened("t1"), 0.0)
+    assert assistant.snapshot().capture == "listening"
+    assistant.handle(ENDED, 0.0)
+    assert (assistant.snapshot().capture, assistant.snapshot().headline) == ("idle", "recognising")
+
+
+def test_what_was_said_becomes_a_command_with_how_it_was_heard() -> None:
+    effects = after(PRESSED, opened("t1"), ENDED).handle(recognised("t1", "Send it"), 0.0)
+
+    metadata = {"confidence": 0.912, "language": "en", "durationSeconds": 1.95, "model": "tiny.en"}
+    assert effects == [Enqueue("t1", "Send it", metadata)]
+
+
+def test_nothing_heard_is_never_a_command() -> None:
+    assistant = after(PRESSED, ENDED)
+
+    assert assistant.handle(TakeEmpty("t1", "no_speech"), 0.0) == []
+    assert assistant.snapshot().headline == "offline"
+
+
+@pytest.mark.parametrize(
+    ("event", "problem"),
+    [
+        (TakeFailed("t1", "no_microphone", "No microphone."), {"microphone": "No microphone."}),
+        (TakeFailed("t1", "no_model", "No model."), {"recognition": "No model."}),
+        (CommandRefused("t1", "outbox_full", "Full."), {}),
+    ],
+    ids=["no microphone", "no model", "no room"],
+)
+def test_a_take_that_came_to_nothing_is_told(
+    event: TakeFailed | CommandRefused, problem: dict[str, str]
+) -> None:
+    assistant = after(PRESSED, ENDED)
+
+    assert assistant.handle(event, 0.0) == [Speak(event.message)]
+    assert assistant.snapshot().problems == problem
+
+
+def test_a_microphone_that_works_again_is_no_problem_any_more() -> None:
+    assistant = after(PRESSED, TakeFailed("t1", "no_microphone", "No."), KeyPressed("key", "t2"), opened("t2"))
+
+    assert assistant.snapshot().problems == {}
+
+
+@pytest.mark.parametrize("so_far", [[PRESSED], [PRESSED, opened("t1")], [PRESSED, ENDED]])
+def test_an_ear_lost_in_mid_take_loses_the_take_and_says_so(so_far: list[Event]) -> None:
+    assistant = after(*so_far)
+
+    (effect,) = assistant.handle(WorkerFailed("ear", "It hung."), 0.0)
+
+    assert isinstance(effect, Speak)
+    assert assistant.snapshot().capture == "idle"
+    assert assistant.snapshot().recognising == 0
+    assert assistant.snapshot().problems == {"ear": "It hung."}
+    assert assistant.handle(WorkerStood("ear", 7), 0.0) == []
+    assert assistant.snapshot().problems == {}
+    assert assistant.handle(KeyPressed("key", "t2"), 0.0)[-1] == StartCapture("t2")
+
+
+def test_an_idle_ear_is_replaced_in_silence() -> None:
+    assert after().handle(WorkerFailed("ear", "It hung."), 0.0) == []
+
+
+# --- the link and the line ----------------------------------------------------------------------------------
+
+READY = LinkOpened(1, 1)
+QUEUED = CommandQueued("c1", "text", "Send it")
+VOICE = CommandQueued("c1", "voice", "Send it", "t1")
+BEGUN = AttemptBegun("c1", "text")
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "effects"),
+    [
+        pytest.param([], READY, [SendNext()], id="an open link asks for the first of the line"),
+        pytest.param([READY], QUEUED, [SendNext()], id="a command goes out at once"),
+        pytest.param([], QUEUED, [], id="offline it waits"),
+        pytest.param([READY, BEGUN], CommandQueued("c2", "text", "x"), [], id="one in flight is enough"),
+        pytest.param([READY, BEGUN], WindowGrew(16), [SendNext()], id="a window that grew lets more out"),
+        pytest.param(
+            [LinkOpened(1, 2), BEGUN], AttemptBegun("c2", "text"), [], id="a full window takes no more"
+        ),
+        pytest.param([LinkOpened(1, 2)], BEGUN, [SendNext()], id="room left asks for the next"),
+        pytest.param([READY, LinkLost("x", 1.0)], QUEUED, [], id="a lost link takes nothing"),
+        pytest.param([READY, LinkSpoilt("x")], QUEUED, [], id="a spoilt link takes nothing"),
+        pytest.param([READY, LinkDialling("x")], QUEUED, [], id="a dialling link takes nothing"),
+        pytest.param([READY, LinkStopped("x", needs_token=True)], QUEUED, [], id="nor does a stopped one"),
+        pytest.param(
+            [READY, BEGUN], CommandWritten("c1", "{}"), [Move("c1", State.WAITING)], id="written: it waits"
+        ),
+        pytest.param(
+            [READY, BEGUN, settled()], CommandWritten("c1", "{}"), [], id="written after its answer came"
+        ),
+        pytest.param(
+            [READY, BEGUN, WriteFailed("c1")],
+            CommandQueued("c2", "text", "x"),
+            [SendNext()],
+            id="a failed write leaves room",
+        ),
+    ],
+)
+def test_the_line(before: list[Event], event: Event, effects: list[Effect]) -> None:
+    assert after(*before, when="never").handle(event, 0.0) == effects
+
+
+def test_a_failed_write_puts_the_command_back_and_does_not_try_in_a_hot_loop() -> None:
+    (move,) = after(READY, BEGUN).handle(WriteFailed("c1"), 0.0)
+
+    assert isinstance(move, Move)
+    assert (move.command_id, move.to) == ("c1", State.QUEUED)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [("done", State.DONE), ("failed", State.FAILED), ("needs_auth", State.NEEDS_AUTH)],
+)
+def test_an_answer_settles_is_spoken_and_lets_the_next_one_out(outcome: Outcome, state: State) -> None:
+    event = settled(outcome=outcome)
+
+    effects = after(READY, BEGUN).handle(event, 0.0)
+
+    assert effects == [Move("c1", state, reply=event.reply), Speak("Sent.", "c1"), SendNext()]
+
+
+def test_an_uncertain_command_is_recorded_and_told_and_not_resent() -> None:
+    move, speak = after(READY, BEGUN).handle(CommandUncertain("c1", "the link was lost"), 0.0)
+
+    assert move == Move("c1", State.UNCERTAIN, "the link was lost")
+    assert isinstance(speak, Speak)
+
+
+def test_a_command_that_a_server_knows_by_its_id_goes_back_into_the_line_quietly() -> None:
+    (move,) = after(READY, BEGUN).handle(CommandUncertain("c1", "lost", repeatable=True), 0.0)
+
+    assert isinstance(move, Move)
+    assert move.to is State.QUEUED
+
+
+def test_a_rejected_command_is_told() -> None:
+    effects = after(READY, BEGUN).handle(CommandRejected("c1", "too big"), 0.0)
+
+    assert effects == [Move("c1", State.REJECTED, "too big"), Speak("Not done: too big.")]
+
+
+def test_a_late_answer_settles_an_uncertain_command_and_is_spoken_once() -> None:
+    assistant = after(READY, BEGUN, CommandUncertain("c1", "lost"), CommandMoved("c1", State.UNCERTAIN))
+    late = LateReplyArrived("c1", SENT)
+    move = Move("c1", State.DONE, reply=SENT)
+
+    assert assistant.handle(late, 0.0) == [move, Speak("Sent.", "c1")]
+    assert assistant.handle(late, 0.0) == [move]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param([READY], id="another device's command"),
+        pytest.param([READY, BEGUN, settled()], id="a command that has its answer"),
+        pytest.param(
+            [READY, BEGUN, CommandUncertain("c1", "lost"), CommandMoved("c1", State.DROPPED)],
+            id="a command that was given up",
+        ),
+        pytest.param(
+            [READY, BEGUN, CommandUncertain("c1", "lost"), BEGUN, settled()], id="one that was sent again"
+        ),
+    ],
+)
+def test_an_answer_nobody_waits_for_is_not_spoken(before: list[Event]) -> None:
+    effects = after(*before).handle(LateReplyArrived("c1", SENT), 0.0)
+
+    assert not [effect for effect in effects if isinstance(effect, Speak)]
+
+
+# --- the voice ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("when", "kind", "spoken"),
+    [
+        ("always", "voice", True),
+        ("always", "text", True),
+        ("voice", "voice", True),
+        ("voice", "text", False),
+        ("never", "voice", False),
+        ("never", "text", False),
+    ],
+)
+def test_answers_are_spoken_as_the_user_wants(
+    when: SpeakWhen, kind: Literal["voice", "text"], spoken: bool
+) -> None:
+    effects = after(READY, AttemptBegun("c1", kind), when=when).handle(settled(), 0.0)
+
+    assert (Speak("Sent.", "c1") in effects) is spoken
+
+
+def test_nothing_is_said_into_the_users_words() -> None:
+    effects = after(READY, BEGUN, PRESSED).handle(settled(), 0.0)
+
+    assert not [effect for effect in effects if isinstance(effect, Speak)]
+
+
+@pytest.mark.parametrize("when", ["always", "voice", "never"])
+def test_what_the_user_wants_said_is_said(when: SpeakWhen) -> None:
+    effects = after(when=when).handle(SpeechRequested("u1", "Hi"), 0.0)
+
+    assert effects == [Speak("Hi", utterance_id="u1")]
+
+
+def test_a_hush_silences() -> None:
+    assert after().handle(HushRequested(), 0.0) == [StopSpeech()]
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "told"),
+    [
+        pytest.param([], VOICE, True, id="a spoken command, offline"),
+        pytest.param([LinkDialling("x")], VOICE, True, id="a spoken command, still connecting"),
+        pytest.param([READY], VOICE, False, id="a spoken command, online"),
+        pytest.param([], QUEUED, False, id="a typed one: its caller is told otherwise"),
+        pytest.param(
+            [], CommandQueued("c1", "voice", "x", again=True), False, id="one the user sends again"
+        ),
+    ],
+)
+def test_a_spoken_command_that_has_to_wait_is_told(before: list[Event], event: Event, told: bool) -> None:
+    effects = after(*before).handle(event, 0.0)
+
+    assert any(isinstance(effect, Speak) and "offline" in effect.text for effect in effects) is told
+
+
+# --- the house ----------------------------------------------------------------------------------------------
+
+
+def test_a_tick_expires_what_is_overdue() -> None:
+    assert after().handle(ClockTicked(), 0.0) == [ExpireOverdue()]
+    assert after(READY).handle(ClockTicked(), 0.0) == [ExpireOverdue(), SendNext()]
+
+
+def test_an_ear_that_was_used_is_replaced_once_it_has_been_idle_long_enough() -> None:
+    assistant = after(PRESSED, opened("t1"), ENDED)
+    assert ReplaceEar() not in assistant.handle(ClockTicked(), 10_000.0)  # it is recognising
+    assistant.handle(recognised("t1"), 100.0)
+
+    assert ReplaceEar() not in assistant.handle(ClockTicked(), 100.0 + IDLE_S - 1)
+    assert ReplaceEar() in assistant.handle(ClockTicked(), 100.0 + IDLE_S)
+    assert ReplaceEar() not in assistant.handle(ClockTicked(), 100.0 + 2 * IDLE_S)
+
+
+def test_an_ear_is_not_replaced_under_the_users_words() -> None:
+    assistant = after(PRESSED, ENDED, recognised("t1"), KeyPressed("key", "t2"))
+
+    assert ReplaceEar() not in assistant.handle(ClockTicked(), 10_000.0)
+
+
+def test_a_storage_problem_is_shown_until_the_next_tick_finds_it_gone() -> None:
+    assistant = after(StorageFailed("Full."))
+    assert assistant.snapshot().problems == {"storage": "Full."}
+    assistant.handle(ClockTicked(), 0.0)
+    assert assistant.snapshot().problems == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "headline"),
+    [
+        ([], "offline"),
+        ([LinkDialling("x")], "offline"),
+        ([READY], "ready"),
+        ([LinkStopped("x", needs_token=True)], "needs a token"),
+        ([LinkStopped("x", needs_token=False)], "stopped"),
+        ([READY, BEGUN], "waiting for an answer"),
+        ([READY, BEGUN, STARTED], "speaking"),
+        ([READY, STARTED, PRESSED, ENDED], "recognising"),
+        ([READY, STARTED, PRESSED], "listening"),
+    ],
+)
+def test_one_headline_is_derived_from_the_rest(before: list[Event], headline: str) -> None:
+    assert after(*before).snapshot().headline == headline
+
+
+def test_the_snapshot_says_why_there_is_no_link() -> None:
+    snapshot = after(READY, LinkLost("the server closed the link", 1.0)).snapshot()
+    assert (snapshot.link, snapshot.link_reason) == ("waiting", "the server closed the link")
+    assert after(LinkLost("x", 1.0), READY).snapshot().link_reason is None

@@ -1,0 +1,413 @@
+"""The real mouth process: real eSpeak NG through pyttsx3, a real PulseAudio."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import wave
+from array import array
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from support.pulse import PulseServer, pulse
+
+from omniid.workers.channel import (
+    ConfigureMouth,
+    Message,
+    Say,
+    SpeechFailed,
+    SpeechFinished,
+    SpeechStarted,
+    StopSpeaking,
+    ToMouth,
+    WorkerReady,
+    decode,
+    encode,
+)
+
+__all__ = ["pulse"]
+
+DEADLINE_S = 60.0
+RATE = 16_000
+LOUD = 300
+LONG_TEXT = "This is a rather long sentence, so that there is time to interrupt it while it is heard. " * 4
+
+
+class MouthProcess:
+    """A mouth on the other end of a channel, with a deadline on every message."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.channel, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "omniid.workers.mouth", "--channel-fd", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                env={**env, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        self.channel.settimeout(DEADLINE_S)
+        self._lines = self.channel.makefile("rb")
+
+    def send(self, message: ToMouth) -> None:
+        self.channel.sendall(encode(message))
+
+    def say(self, utterance_id: str, text: str) -> None:
+        self.send(Say(utterance_id, text))
+
+    def receive(self) -> Message:
+        line = self._lines.readline()
+        assert line, f"the mouth is gone: {self.process.communicate()[1]!r}"
+        return decode(line)
+
+    def started(self, utterance_id: str) -> SpeechStarted:
+        message = self.receive()
+        assert isinstance(message, SpeechStarted), message
+        assert message.utterance_id == utterance_id
+        return message
+
+    def failed(self, utterance_id: str) -> SpeechFailed:
+        message = self.receive()
+        assert isinstance(message, SpeechFailed), message
+        assert message.utterance_id == utterance_id
+        return message
+
+    def hang_up(self) -> None:
+        self._lines.close()
+        self.channel.close()
+
+    def output(self) -> tuple[bytes, bytes]:
+        """What it printed; call it after the end of the channel."""
+        self.hang_up()
+        return self.process.communicate(timeout=DEADLINE_S)
+
+
+@contextlib.contextmanager
+def mouth(env: Mapping[str, str], **settings: object) -> Iterator[MouthProcess]:
+    child = MouthProcess(env)
+    try:
+        ready = child.receive()
+        assert isinstance(ready, WorkerReady)
+        assert ready.pid == child.process.pid
+        child.send(configuration(**settings))
+        yield child
+    finally:
+        child.hang_up()
+        child.process.kill()
+        child.process.communicate(timeout=DEADLINE_S)
+
+
+def configuration(**settings: object) -> ConfigureMouth:
+    defaults: dict[str, object] = {
+        "engine": "pyttsx3",
+        "voice": None,
+        "rate": 180,
+        "volume": 1.0,
+        "output_device": None,
+        "output_file": None,
+    }
+    return ConfigureMouth(**(defaults | settings))  # type: ignore[arg-type]
+
+
+def samples_of(path: Path) -> tuple[int, array[int]]:
+    with wave.open(str(path), "rb") as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        return file.getframerate(), array("h", file.readframes(file.getnframes()))
+
+
+def loud_seconds(path: Path) -> tuple[float, float]:
+    """Where sound begins and ends in a recording, to 10 ms."""
+    rate, samples = samples_of(path)
+    step = rate // 100
+    loud = [at / rate for at in range(0, len(samples), step) if max(map(abs, samples[at : at + step])) > LOUD]
+    assert loud, "the recording is silent"
+    return loud[0], loud[-1]
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """Of a machine without any sound."""
+    runtime = tmp_path / "run"
+    runtime.mkdir(mode=0o700)
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    return kept | {
+        "HOME": str(tmp_path),
+        "XDG_RUNTIME_DIR": str(runtime),
+        "TMPDIR": str(runtime),
+        "PULSE_SERVER": f"unix:{tmp_path}/nobody.sock",
+    }
+
+
+def leftovers(folder: Path) -> list[Path]:
+    return list(folder.rglob("omniid-speech-*"))
+
+
+def test_speaks_into_the_sound_card(pulse: PulseServer) -> None:
+    with mouth(pulse.env) as child, pulse.record() as heard:
+        said_at = time.monotonic()
+        child.say("1", "Good evening. It is 5:04 p.m. and all is well.")
+        started = child.started("1")
+        assert said_at <= started.first_sound_at <= time.monotonic()
+        assert started.device
+        assert child.receive() == SpeechFinished("1", "spoken")
+        took = time.monotonic() - started.first_sound_at
+    begin, end = loud_seconds(heard)
+    assert 2.0 < end - begin < 6.0
+    # Finished means heard: not told before the end and not long after it.
+    assert end - begin - 0.5 < took < end - begin + 5.0
+
+
+def test_two_utterances_come_one_after_the_other(pulse: PulseServer) -> None:
+    with mouth(pulse.env) as child:
+        child.say("1", "The first one.")
+        child.say("2", "The second one.")
+        first = child.started("1")
+        assert child.receive() == SpeechFinished("1", "spoken")
+        second = child.started("2")
+        assert child.receive() == SpeechFinished("2", "spoken")
+        assert second.first_sound_at - first.first_sound_at > 0.5
+
+
+def test_stop_silences_at_once_and_forgets_what_was_waiting(pulse: PulseServer) -> None:
+    with mouth(pulse.env) as child:
+        with pulse.record() as heard:
+            child.say("1", LONG_TEXT)
+            child.say("2", "This is never heard.")
+            child.say("3", "Nor is this.")
+            child.started("1")
+            time.sleep(1.0)
+            asked_at = time.monotonic()
+            child.send(StopSpeaking())
+            for utterance_id in ("1", "2", "3"):
+                assert child.receive() == SpeechFinished(utterance_id, "stopped")
+            took = time.monotonic() - asked_at
+            time.sleep(1.0)
+        begin, end = loud_seconds(heard)
+        print(f"stop to silence reported: {took * 1000:.0f} ms; {end - begin:.2f} s were heard")
+        assert took < 2.0  # 5 ms on an idle machine
+        assert end - begin < 4.0  # all of it would be more than 20 s
+        child.say("4", "It speaks again.")
+        child.started("4")
+        assert child.receive() == SpeechFinished("4", "spoken")
+
+
+def test_stop_while_nothing_is_said_is_fine(env: dict[str, str], tmp_path: Path) -> None:
+    with mouth(env, output_file=str(tmp_path / "said.wav")) as child:
+        child.send(StopSpeaking())
+        child.say("1", "Hello.")
+        child.started("1")
+        assert child.receive() == SpeechFinished("1", "spoken")
+
+
+def test_writes_a_valid_file_after_each_utterance(env: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "said.wav"
+    lengths = []
+    with mouth(env, output_file=str(path)) as child:
+        for number in ("1", "2"):
+            child.say(number, "The kettle is on.")
+            assert child.started(number).device == str(path)
+            assert child.receive() == SpeechFinished(number, "spoken")
+            rate, samples = samples_of(path)
+            lengths.append(len(samples) / rate)
+            assert max(map(abs, samples)) > 3_000
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert 0.5 < lengths[0] < 3.0
+    assert lengths[1] == pytest.approx(2 * lengths[0], abs=0.1)
+
+
+def test_nothing_to_say_is_spoken_without_a_sound(env: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "said.wav"
+    with mouth(env, output_file=str(path)) as child:
+        child.say("1", "\x1b[31m 👍🏽 \u202e ")
+        assert child.receive() == SpeechFinished("1", "spoken")
+    assert not path.exists()
+
+
+def spoken(env: dict[str, str], path: Path, **settings: object) -> tuple[float, int]:
+    """The seconds and the peak of one sentence said with these settings."""
+    with mouth(env, output_file=str(path), **settings) as child:
+        child.say("1", "The quick brown fox jumps over the lazy dog.")
+        child.started("1")
+        assert child.receive() == SpeechFinished("1", "spoken")
+    rate, samples = samples_of(path)
+    return len(samples) / rate, max(map(abs, samples))
+
+
+def test_rate_and_volume_are_honoured(env: dict[str, str], tmp_path: Path) -> None:
+    slow_s, full = spoken(env, tmp_path / "slow.wav", rate=100)
+    fast_s, half = spoken(env, tmp_path / "fast.wav", rate=300, volume=0.5)
+    assert slow_s > 1.8 * fast_s
+    assert half == pytest.approx(full / 2, rel=0.2)
+
+
+@pytest.mark.parametrize("voice", ["gmw/de", "de", "German"])
+def test_a_voice_is_found_by_id_language_or_name(env: dict[str, str], tmp_path: Path, voice: str) -> None:
+    with mouth(env, output_file=str(tmp_path / "said.wav"), voice=voice) as child:
+        child.say("1", "Guten Abend.")
+        child.started("1")
+        assert child.receive() == SpeechFinished("1", "spoken")
+
+
+def test_an_unknown_voice_is_refused_with_a_few_that_exist(env: dict[str, str], tmp_path: Path) -> None:
+    with mouth(env, output_file=str(tmp_path / "said.wav"), voice="en-klingon") as child:
+        for number in ("1", "2"):
+            child.say(number, "Hello.")
+            failed = child.failed(number)
+            assert failed.code == "no_such_voice"
+            assert "'en-klingon'" in failed.message
+            assert "gmw/en" in failed.message
+
+
+@pytest.mark.parametrize("engine", ["piper", "none"])
+def test_an_engine_that_is_not_there_is_named(env: dict[str, str], tmp_path: Path, engine: str) -> None:
+    with mouth(env, output_file=str(tmp_path / "said.wav"), engine=engine) as child:
+        child.say("1", "Hello.")
+        failed = child.failed("1")
+        assert failed.code == "no_voice_engine"
+        assert f"'{engine}'" in failed.message
+
+
+def test_without_espeak_it_says_what_to_install(env: dict[str, str], tmp_path: Path) -> None:
+    """`_espeak` finds no library under any of its names: here, because every load fails."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import ctypes\n"
+        "real = ctypes.LibraryLoader.LoadLibrary\n"
+        "def load(self, name):\n"
+        "    if 'espeak' in str(name): raise OSError(f'{name}: cannot open shared object file')\n"
+        "    return real(self, name)\n"
+        "ctypes.LibraryLoader.LoadLibrary = load\n"
+    )
+    sys.path.insert(0, str(tmp_path))
+    try:
+        with mouth(env, output_file=str(tmp_path / "said.wav")) as child:
+            child.say("1", "Hello.")
+            failed = child.failed("1")
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert failed.code == "no_voice_engine"
+    assert "install libespeak-ng1" in failed.message
+
+
+def test_without_a_sound_card_it_fails_says_why_and_lives_on(env: dict[str, str]) -> None:
+    with mouth(env) as child:
+        for number in ("1", "2"):
+            child.say(number, "Hello.")
+            failed = child.failed(number)
+            assert failed.code == "no_speaker"
+            assert "connect one or start the sound server" in failed.message
+        assert child.output() == (b"", b"")  # ALSA has much to say about it
+
+
+def test_speaks_when_the_sound_server_comes_late_and_comes_back(pulse: PulseServer) -> None:
+    pulse.kill()
+    with mouth(pulse.env) as child:
+        child.say("1", "Hello.")
+        assert child.failed("1").code == "no_speaker"
+        for number in ("2", "4"):
+            pulse.start()
+            child.say(number, "Here I am.")
+            child.started(number)
+            assert child.receive() == SpeechFinished(number, "spoken")
+            child.say(number + "b", LONG_TEXT)
+            child.started(number + "b")
+            pulse.kill()
+            failed = child.failed(number + "b")
+            assert failed.code == "speaker_lost"
+            assert "went away" in failed.message
+
+
+def test_an_unknown_speaker_is_refused_with_those_that_exist(pulse: PulseServer) -> None:
+    with mouth(pulse.env, output_device="HDMI 7") as child:
+        child.say("1", "Hello.")
+        failed = child.failed("1")
+        assert failed.code == "no_such_speaker"
+        assert "'HDMI 7'" in failed.message
+        assert "speaker" in failed.message.partition("there are:")[2]
+
+
+@pytest.mark.parametrize("device", ["second", "Second_Speaker"])
+def test_a_named_speaker_is_used(pulse: PulseServer, device: str) -> None:
+    pulse.pactl(
+        "load-module",
+        "module-null-sink",
+        "sink_name=second",
+        "sink_properties=device.description=Second_Speaker",
+    )
+    pulse.keep_warm("second")
+    with mouth(pulse.env, output_device=device) as child, pulse.record("second.monitor") as heard:
+        child.say("1", "Over here.")
+        assert child.started("1").device == "Second_Speaker"
+        assert child.receive() == SpeechFinished("1", "spoken")
+    loud_seconds(heard)
+
+
+def test_a_sound_server_that_hangs_is_reported_and_the_mouth_goes(pulse: PulseServer) -> None:
+    with mouth(pulse.env) as child:
+        child.say("1", LONG_TEXT)
+        child.say("2", "This waits.")
+        child.started("1")
+        pulse.stop_signal()
+        try:
+            began = time.monotonic()
+            assert child.failed("1").code == "speaker_hung"
+            assert child.failed("2").code == "speaker_hung"
+            assert child.process.wait(DEADLINE_S) == 3
+            assert time.monotonic() - began < 20.0
+        finally:
+            pulse.cont()
+
+
+def test_a_sound_server_that_hangs_from_the_start_is_reported(pulse: PulseServer) -> None:
+    pulse.stop_signal()
+    try:
+        with mouth(pulse.env) as child:
+            child.say("1", "Hello.")
+            assert child.failed("1").code == "speaker_hung"
+            assert child.process.wait(DEADLINE_S) == 3
+    finally:
+        pulse.cont()
+
+
+def test_the_end_of_the_channel_ends_it_at_once_even_while_the_sound_server_hangs(pulse: PulseServer) -> None:
+    with mouth(pulse.env) as child:
+        child.say("1", LONG_TEXT)
+        child.started("1")
+        pulse.stop_signal()
+        try:
+            began = time.monotonic()
+            child.hang_up()
+            assert child.process.wait(DEADLINE_S) == 0
+            assert time.monotonic() - began < 2.5  # before anything would be found to hang
+        finally:
+            pulse.cont()
+
+
+def test_no_temporary_file_is_left_and_nothing_is_printed(env: dict[str, str], tmp_path: Path) -> None:
+    stale = tmp_path / "run" / "omniid-speech-of-a-killed-mouth"
+    stale.mkdir()
+    (stale / "speech.wav").write_bytes(b"old")
+    os.utime(stale, (1, 1))
+    with mouth(env, output_file=str(tmp_path / "said.wav")) as child:
+        child.say("1", "One. Two. Three.")
+        child.started("1")
+        assert child.receive() == SpeechFinished("1", "spoken")
+        assert leftovers(tmp_path) == []
+        child.say("2", LONG_TEXT * 200)
+        child.started("2")
+        assert child.output() == (b"", b"")
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("line", [b"no message\n", encode(WorkerReady(1, 1)), encode(configuration())])
+def test_a_message_out_of_place_ends_it_with_a_reason(
+    env: dict[str, str], tmp_path: Path, line: bytes
+) -> None:
+    with mouth(env, output_file=str(tmp_path / "said.wav")) as child:
+        child.channel.sendall(line)
+        assert child.process.wait(DEADLINE_S) == 1
+        assert b"ProtocolError" in child.output()[1]
