@@ -11,7 +11,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -60,7 +60,7 @@ class Target:
 
     url: str
     user_id: str
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     socket: Path | None = None
 
     @property
@@ -147,6 +147,8 @@ class Session:
             self._attempt.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
+        if self._target.socket is not None:
+            await self._wake.wait()  # the backend that will serve this socket is only starting
         while True:
             self._wake.clear()
             await self._post(LinkDialling(str(self._target)))
@@ -194,7 +196,7 @@ class Session:
         except InvalidHandshake as error:
             return _Ending(f"{self._target} does not speak WebSocket: {error}")
         except (OSError, TimeoutError, EOFError) as error:
-            return _Ending(f"{self._target} cannot be reached: {error or type(error).__name__}")
+            return _Ending(f"{self._target} cannot be reached: {_in_words(error)}")
         try:
             return await self._serve(socket)
         finally:
@@ -324,6 +326,12 @@ async def _post_all(post: Callable[[LinkEvent], Awaitable[None]], events: list[L
             cancelled = error
     if cancelled is not None:
         raise cancelled
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"it did not answer within {OPEN_TIMEOUT_S:.0f} s"
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
 
 
 def _closed(closed: ConnectionClosed) -> _Ending:

@@ -526,13 +526,21 @@ def test_a_command_handed_over_at_the_wrong_moment_goes_back_to_its_place(tmp_pa
 
 def test_a_reconnect_gives_up_a_dial_that_hangs(tmp_path: Path) -> None:
     async def work() -> None:
+        loop = asyncio.get_running_loop()
         with socket.create_server(("127.0.0.1", 0)) as deaf:
+            deaf.setblocking(False)
             async with core(tmp_path, local(deaf.getsockname()[1])) as house:
-                await house.until_seen(LinkDialling)
-                house.session.reconnect()
-                lost = await house.until_seen(LinkLost)
-                assert lost.reason == "a new link was asked for"
-                await house.until_seen(LinkDialling, 2)
+                accepted, _ = await loop.sock_accept(deaf)
+                with accepted:
+                    assert (await loop.sock_recv(accepted, 4)) == b"GET "
+                    house.session.reconnect()
+                    lost = await house.until_seen(LinkLost)
+                    assert lost.reason == "a new link was asked for"
+                    await house.until_seen(LinkDialling, 2)
+                    # Until it has said its hello, a socket that is cancelled is the library's to close.
+                    again, _ = await loop.sock_accept(deaf)
+                    with again:
+                        await loop.sock_recv(again, 4)
 
     run(work)
 

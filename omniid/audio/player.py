@@ -8,7 +8,6 @@ native calls are made by one thread of their own, and whoever waits for it waits
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 import time
@@ -125,8 +124,7 @@ class SoundCardPlayer:
 def _sounddevice() -> Any:
     """The sound library, which finds the devices when it is imported."""
     try:
-        with _quiet_stderr():
-            import sounddevice  # noqa: PLC0415 - slow, and nobody needs it until something is to be heard
+        import sounddevice  # noqa: PLC0415 - slow, and nobody needs it until something is to be heard
     except OSError as error:
         sentence = f"The sound library is missing: install libportaudio2 ({error})."
         raise AudioError(sentence, code="no_speaker") from error
@@ -152,17 +150,16 @@ def _open(device: str | None, rate: int) -> tuple[Any, str]:
 
 
 def _try_open(sd: Any, device: str | None, rate: int) -> tuple[Any, str]:
-    with _quiet_stderr():
-        index, name = _choose(sd, device)
-        stream = sd.RawOutputStream(
-            samplerate=rate,
-            blocksize=round(rate * BLOCK_S),
-            device=index,
-            channels=1,
-            dtype="int16",
-            latency=BUFFER_S,
-        )
-        stream.start()
+    index, name = _choose(sd, device)
+    stream = sd.RawOutputStream(
+        samplerate=rate,
+        blocksize=round(rate * BLOCK_S),
+        device=index,
+        channels=1,
+        dtype="int16",
+        latency=BUFFER_S,
+    )
+    stream.start()
     return stream, name
 
 
@@ -189,16 +186,14 @@ def _choose(sd: Any, device: str | None) -> tuple[int, str]:
 
 def _look_again(sd: Any) -> None:
     """Make PortAudio list the devices anew; a sound server that was started later is seen only then."""
-    with _quiet_stderr():
-        # It may have been shut down before, by a time when starting it failed.
-        with contextlib.suppress(sd.PortAudioError):
-            sd._terminate()  # noqa: SLF001 - the library's documented way to see new devices
-        try:
-            sd._initialize()  # noqa: SLF001
-        except sd.PortAudioError as error:
-            raise AudioError(
-                f"The sound library found no sound system ({_first_line(error)}).", code="no_speaker"
-            ) from error
+    # It may have been shut down before, by a time when starting it failed.
+    with contextlib.suppress(sd.PortAudioError):
+        sd._terminate()  # noqa: SLF001 - there is no other way to see new devices
+    try:
+        sd._initialize()  # noqa: SLF001
+    except sd.PortAudioError as error:
+        sentence = f"The sound library found no sound system ({_first_line(error)})."
+        raise AudioError(sentence, code="no_speaker") from error
 
 
 def _close(stream: Any) -> None:
@@ -217,17 +212,3 @@ def _lost_speaker() -> Iterator[None]:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """ALSA and JACK describe on stderr each device that this machine does not have."""
-    kept = os.dup(2)
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(nothing)
-        os.close(kept)

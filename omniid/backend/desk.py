@@ -28,7 +28,7 @@ class Desk:
         except Exception as error:  # noqa: BLE001 one sentence that breaks a skill must not block every other
             # The traceback's lines, without the error's text, which may hold the user's words.
             where = "".join(traceback.format_tb(error.__traceback__))
-            _log.error("a command failed with %s\n%s", type(error).__name__, where)  # noqa: TRY400
+            _log.error("a command failed with %s\n%s", type(error).__name__, where)
             return conversation.broken(command, now)
 
     def _answer(self, command: CommandPayload, now: datetime) -> str:
@@ -38,7 +38,7 @@ class Desk:
         try:
             self._store.save(step.memory)
         except StorageError as error:
-            _log.error("not saved: %s", error.message)  # noqa: TRY400 the sentence says it all
+            _log.error("not saved: %s", error.message)
             if step.memory.tasks != self._memory.tasks:
                 return conversation.not_kept(command, error, now)
             # Nothing was changed but that this was answered, which is remembered at least here.

@@ -1,4 +1,4 @@
-"""The frames that the backend sends, each as the JSON text that goes out. Times are ms since the Unix epoch."""
+"""The frames that the backend sends, each as the JSON text that goes out. Times are Unix ms."""
 
 from __future__ import annotations
 

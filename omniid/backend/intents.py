@@ -16,14 +16,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hassil import Intents, RecognizeResult
 
-_LIST = (
-    "[(my|the|our)] [(to-do|to do|todo|task|shopping|grocery|groceries|daily)] "
-    "(list|lists|tasks|task list|to-dos|to dos|todos|to-do|to do|todo)"
-)
-_ADD = "(add|put|write|note|jot|place|stick|include|throw)"
-_OPEN = "(remove|delete|take|strike|drop|erase|scratch|wipe)"
-_DONE = "(complete|finish|check off|tick off|cross off|check|tick|cross)"
-_A_TASK = "(a|another|the|one|my) [new] (task|to-do|to do|todo|item)"
+_RULES = {
+    "list": (
+        "[(my|the|our)] [(to-do|to do|todo|task|shopping|grocery|groceries|daily)] "
+        "(list|lists|tasks|task list|to-dos|to dos|todos|to-do|to do|todo)"
+    ),
+    "tasks": "(tasks|task|todos|to-dos)",
+    "a_task": "[(a|another|the|one|my)] [new] (task|to-do|to do|todo|item)",
+    "named": "(to|called|named|saying|that says|about|for|that|:)",
+    "have": "(do i have|have i got|are there|is there|are left|is left|are open)",
+    "read": "(read|list|show|tell|give|say|repeat|check|open|see|get|go through|go over)",
+    "aloud": "(out|to me|out loud|aloud|back|back to me|out to me|again)",
+    "add": "(add|put|write|note|jot|place|stick|include|throw)",
+    "make": "(add|create|make|set|set up|write|note|put|give me|make me)",
+    "take_off": "(remove|delete|take|strike|drop|erase|scratch|wipe)",
+    "finish": "(complete|finish|check off|tick off|cross off|check|tick|cross)",
+    "unit": "(day|date|month|year|weekday|day of the week)",
+}
 
 # Order matters twice: across intents, and inside one from the exact sentence to the loose one.
 _TEMPLATES: Mapping[str, tuple[str, ...]] = {
@@ -40,10 +49,9 @@ _TEMPLATES: Mapping[str, tuple[str, ...]] = {
         "what(['s]| is) [the] [(today's|current)] (date|day) [(is it|today|of today)]",
         "what(['s]| is) the (date|day) today",
         "what(['s]| is) (today|the date of today|the day of the week)",
-        "(what|which) (day|date|month|year|weekday|day of the week) (is it|is today|is this|do we have|are we in) "
-        "[(today|now)]",
+        "(what|which) <unit> (is it|is today|is this|do we have|are we in) [(today|now)]",
         "what(['s]| is) the (month|year|weekday)",
-        "(tell|give|show) me ([the] [today's] date|what (day|date) it is|what (day|date) today is|the day) [today]",
+        "(tell|give|show) me ([the] [today's] date|what <unit> (it|today) is|the day) [today]",
         "(do you know|say) ([the] [today's] date|what (day|date) it is) [today]",
         "[the] [(today's|current)] date [today]",
         "what day of the (week|month) is it [today]",
@@ -67,31 +75,28 @@ _TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "list_tasks": (
         "what(['s]| is) [there] [(left|still|next)] (on|in) <list> [(today|for today|right now|now)]",
         "what(['s]| is| are) [all] <list> [(today|for today|right now|now)]",
-        "what [else] (do i have|have i got|do i need|is there|is left|am i supposed) [left] to do "
-        "[(today|now|next)]",
-        "what (tasks|todos|to-dos|task) (do i have|have i got|are left|are open|are there|are on <list>) "
-        "[(left|open|today|to do)]",
-        "(read|list|show|tell|give|say|repeat|check|open|see|get|go through|go over) [out] [me] [back] [out] "
-        "[what(['s]| is) on] [all] [of] <list> [(out|to me|out loud|aloud|back|back to me|out to me|again)]",
-        "(do i have|have i got|are there|is there) [any] (tasks|task|todos|to-dos|anything) [left] "
-        "[(to do|on <list>|left|open)] [today]",
-        "how many (tasks|todos|to-dos|things) (do i have|have i got|are there|are left|are on <list>) "
-        "[(left|open|to do|on <list>)] [today]",
+        "what [else] (<have>|do i need|am i supposed) [left] to do [(today|now|next)]",
+        "what <tasks> (<have>|are on <list>) [(left|open|today|to do)]",
+        "what are [all] [the|my] <tasks> on <list>",
+        "<read> [out] [me] [back] [out] [what(['s]| is) on] [all] [of] <list> [<aloud>]",
+        "<read> [out] [me] [all] [the|my] <tasks> on <list> [<aloud>]",
+        "<have> [any] (<tasks>|anything) [left] [(to do|on <list>|left|open)] [today]",
+        "how many (<tasks>|things) (<have>|are on <list>) [(left|open|to do|on <list>)] [today]",
         "how (long is|many are on) <list>",
         "[(all|any)] <list>",
         "any [open] tasks [left]",
     ),
     "clear_tasks": (
         "(clear|empty|reset) [out] [all] [of] <list>",
-        f"({_OPEN}|{_DONE}) (all|everything|every task|all tasks|everything on <list>|everything from <list>)",
-        f"({_OPEN}|{_DONE}) all [of] [my|the] (tasks|items|todos|to-dos) [(on|from|off) <list>]",
-        f"{_OPEN} [my|the] [(whole|entire)] (list|to-do list|task list|tasks)",
+        "(<take_off>|<finish>) (all|everything|every task) [(on|from|off) <list>]",
+        "(<take_off>|<finish>) all [of] [my|the] (<tasks>|items) [(on|from|off) <list>]",
+        "<take_off> [my|the] [(whole|entire)] (list|to-do list|task list|tasks)",
     ),
     "remind": (
-        "(remind|remember) me {when} to {task}",
-        "(remind|remember) me (to|about|of|that) {task}",
-        "(set|create|make|add|give me) [me] (a|another) [new] reminder {when} to {task}",
-        "(set|create|make|add|give me) [me] (a|another) [new] reminder [(to|about|that|for|:)] {task}",
+        "remind me {when} to {task}",
+        "remind me (to|about|of|that) {task}",
+        "<make> a [new] reminder {when} to {task}",
+        "<make> a [new] reminder [(to|about|that|for|:)] {task}",
         "[make sure] [i] (don't|do not) [let me] forget (to|about|that) {task}",
         "don't let me forget [(to|about|that)] {task}",
         "(i have to|i must|i need to) remember (to|that) {task}",
@@ -100,11 +105,11 @@ _TEMPLATES: Mapping[str, tuple[str, ...]] = {
         "remind me {task}",
     ),
     "complete_task": (
-        f"{_DONE} {{task}} (on|from|off|in) <list>",
+        "<finish> {task} (on|from|off|in) <list>",
         "(mark|set|tick|check) {task} (as|to|off as) (done|complete|completed|finished)",
         "(mark|tick|check|cross) {task} (done|complete|completed|finished|off) [(on|off|from|of) <list>]",
-        f"{_DONE} [the] (task|to-do|todo|item) [(called|named)] {{task}}",
-        f"{_DONE} {{task}}",
+        "<finish> [the] (task|to-do|todo|item) [(called|named)] {task}",
+        "<finish> {task}",
         "i(['ve]| have) [already] [just] (done|finished|completed) [with] {task}",
         "i(['m]| am) (done|finished) with {task}",
         "i [already] [just] (did|finished|completed) {task}",
@@ -112,19 +117,21 @@ _TEMPLATES: Mapping[str, tuple[str, ...]] = {
         "done with {task}",
     ),
     "remove_task": (
-        f"{_OPEN} [out] {{task}} (from|off|off of|on|out of) <list>",
-        f"{_OPEN} [off] [the] (task|to-do|todo|item) [(called|named|to)] {{task}}",
-        f"{_OPEN} [the] {{task}}",
+        "<take_off> [out] {task} (from|off|off of|on|out of) <list>",
+        "<take_off> [off] [the] (task|to-do|todo|item) [(called|named|to)] {task}",
+        "<take_off> [the] {task}",
+        "(forget|cancel) {task} (task|to-do|todo|reminder)",
         "(forget|cancel) [the] (task|to-do|todo|reminder) [(called|named|to|about)] {task}",
     ),
     "add_task": (
-        f"{_ADD} [down] {{task}} (to|on|onto|in|into) <list>",
+        "<make> <a_task> [<named>] {task} (to|on|onto|in|into) <list>",
+        "<add> [down] {task} (to|on|onto|in|into) <list>",
         "(add|put) (to|on|onto) <list> [(to|that|:)] {task}",
-        f"(add|create|make|new|write|note|put|give me) [me] {_A_TASK} [(to|on|onto) <list>] "
-        "[(to|called|named|saying|that says|about|for|that|:)] {task}",
+        "<make> <a_task> [(to|on|onto) <list>] [<named>] {task}",
+        "<make> a (note|memo) [<named>] {task}",
         "new (task|to-do|todo) [(to|:)] {task}",
         "(task|to-do|todo) [(to|:)] {task}",
-        "(jot|note|write) (down|that|down that) {task}",
+        "(jot|note|write) (down that|down|that) {task}",
         "i (need|want) {task} on <list>",
     ),
     "add_loosely": ("add {task}",),
@@ -138,7 +145,8 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _TAIL = re.compile(
-    r"(?:(?<!\bsay)[\s,.!?]+please|[,.!?]\s*(?:thanks|thank you|will you|would you|could you|can you))+[\s.!?]*$",
+    r"(?:(?<!\bsay)[\s,.!?]+please"
+    r"|[,.!?]\s*(?:thanks|thank you|will you|would you|could you|can you))+[\s.!?]*$",
     re.IGNORECASE,
 )
 _TIME_WORDS = re.compile(
@@ -150,6 +158,8 @@ _TIME_WORDS = re.compile(
 _HOUR = re.compile(
     r"^(?:\d|(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b)", re.IGNORECASE
 )
+# What is left of a sentence that was cut off before it named a task.
+_NO_TASK = frozenset({"to", "that", "about", "of", "for", "a", "the", "me", "task", "a task", "off", "down"})
 _QUOTES = "\"'“”‘’«»` "
 
 
@@ -183,8 +193,12 @@ def _intents() -> Intents:
     return Intents.from_dict(
         {
             "language": "en",
-            "intents": {name: {"data": [{"sentences": list(some)}]} for name, some in _TEMPLATES.items()},
-            "expansion_rules": {"list": _LIST},
+            # A block for each template: within one, hassil tries them in an order of its own.
+            "intents": {
+                name: {"data": [{"sentences": [template]} for template in templates]}
+                for name, templates in _TEMPLATES.items()
+            },
+            "expansion_rules": _RULES,
             "lists": {"task": {"wildcard": True}, "when": {"wildcard": True}},
         }
     )
@@ -193,7 +207,7 @@ def _intents() -> Intents:
 def _trimmed(text: str) -> str:
     """One line in NFC, without the polite words around it."""
     line = " ".join(unicodedata.normalize("NFC", text).replace("’", "'").split())
-    return _TAIL.sub("", _LEAD.sub("", line)).strip()
+    return _TAIL.sub("", _LEAD.sub("", line.strip(_QUOTES))).strip()
 
 
 def _read(result: RecognizeResult, sentence: str) -> Understood | None:
@@ -202,7 +216,7 @@ def _read(result: RecognizeResult, sentence: str) -> Understood | None:
     for name, entity in result.entities.items():
         start, end = entity.text_span or (0, 0)
         slots[name] = (sentence[start:end] or entity.text).strip(_QUOTES)
-    if not all(any(map(str.isalnum, words)) for words in slots.values()):
+    if not all(any(map(str.isalnum, words)) and words.lower() not in _NO_TASK for words in slots.values()):
         return None
     when = slots.pop("when", None)
     if when is not None:

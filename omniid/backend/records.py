@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-VERSION = 1
+VERSION: Literal[1] = 1
 
 
 class _Record(BaseModel):

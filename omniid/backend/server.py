@@ -1,4 +1,4 @@
-"""The WebSocket shell: handshake rules, connections, signals. What is said is none of its business."""
+"""The WebSocket shell: the handshake's rules and the connections. What is said is none of its business."""
 
 from __future__ import annotations
 
@@ -8,34 +8,31 @@ import http
 import json
 import logging
 import os
-import signal
 import socket
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import partial
 
-from websockets import ConnectionClosed, Headers, Request, Response, Subprotocol
 from websockets.asyncio.server import Server, ServerConnection
 from websockets.asyncio.server import serve as listen
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
-from omniid.backend import conversation, frames
+from omniid.backend import conversation, frames, lifetime
 from omniid.backend.desk import Desk
 from omniid.backend.listening import listening
 from omniid.backend.settings import Settings
 from omniid.backend.store import Store
-from omniid.errors import ConfigError
 from omniid.protocol.messages import SUBPROTOCOL_JSON, CommandPayload
 
-_log = logging.getLogger("omniid.backend")
 MAX_FRAME_BYTES = 1024 * 1024
 _PING_S = 20.0
 _CLOSES_WITHIN_S = 0.4
 _ENDS_WITHIN_S = 0.8
 # Commands of one connection that wait for the desk; a client that sends more is read no further.
 _MAX_WAITING = 64
-
-type_of_check = Callable[[ServerConnection, Request], Response | None]
+_log = logging.getLogger("omniid.backend")
 
 
 async def serve(settings: Settings) -> None:
@@ -44,32 +41,67 @@ async def serve(settings: Settings) -> None:
     Raises:
         OmniidError: it cannot start; the message says why.
     """
-    stop = asyncio.Event()
     with (
         Store(settings.data_dir) as store,
         listening(settings.address) as listener,
         ThreadPoolExecutor(1, thread_name_prefix="desk") as thread,
+        lifetime.watched(settings.parent_fd) as ended,
     ):
-        desk = Desk(store)
-        _watch(stop, settings.parent_fd)
-        server = await _listen(listener, settings.token, partial(_converse, desk, thread))
+        server = await _listen(listener, settings.token, Reception(Desk(store), thread))
         try:
             _say_ready(listener)
-            await stop.wait()
+            await ended.wait()
         finally:
-            await _end(server)
+            await _close(server)
 
 
-async def _listen(
-    listener: socket.socket, token: str | None, converse: Callable[[ServerConnection], object]
-) -> Server:
-    async def handler(connection: ServerConnection) -> None:
-        await _until_closed(connection, converse)
+class Reception:
+    """Speaks with every client. The desk has one thread, so commands of all clients are done one by one."""
+
+    def __init__(self, desk: Desk, thread: Executor) -> None:
+        self._desk = desk
+        self._thread = thread
+
+    async def converse(self, connection: ServerConnection) -> None:
+        """One connection, until it closes. Commands in their order; the rest is answered at once."""
+        waiting: asyncio.Queue[CommandPayload] = asyncio.Queue(_MAX_WAITING)
+        try:
+            await connection.send(frames.hello())
+            async with asyncio.TaskGroup() as tasks:
+                worker = tasks.create_task(self._work(connection, waiting))
+                async for raw in connection:
+                    await self._receive(connection, raw, waiting)
+                worker.cancel()
+        except* ConnectionClosed as closed:
+            _log.debug("a connection closed: %s", closed.exceptions[0])
+
+    async def _receive(
+        self, connection: ServerConnection, raw: str | bytes, waiting: asyncio.Queue[CommandPayload]
+    ) -> None:
+        received = conversation.receive(raw, int(_now().timestamp() * 1000))
+        if isinstance(received, CommandPayload):
+            await waiting.put(received)
+            return
+        for frame in received:
+            await connection.send(frame)
+
+    async def _work(self, connection: ServerConnection, waiting: asyncio.Queue[CommandPayload]) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            command = await waiting.get()
+            await connection.send(
+                await loop.run_in_executor(self._thread, self._desk.answer, command, _now())
+            )
+
+
+async def _listen(listener: socket.socket, token: str | None, reception: Reception) -> Server:
+    def admit(connection: ServerConnection, request: Request) -> Response | None:
+        return _refusal(connection, request, token)
 
     return await listen(
-        handler,
+        reception.converse,
         sock=listener,
-        process_request=partial(_admit, token),
+        process_request=admit,
         select_subprotocol=_subprotocol,
         max_size=MAX_FRAME_BYTES,
         ping_interval=_PING_S,
@@ -77,3 +109,56 @@ async def _listen(
         close_timeout=_CLOSES_WITHIN_S,
         server_header=None,
     )
+
+
+def _refusal(connection: ServerConnection, request: Request, token: str | None) -> Response | None:
+    """Web pages announce themselves by an Origin, and are never let in; None lets the client in."""
+    if "Origin" in request.headers:
+        return connection.respond(http.HTTPStatus.FORBIDDEN, "Web pages may not talk to this server.\n")
+    if token is not None and not _authorized(request.headers.get_all("Authorization"), token):
+        refusal = connection.respond(http.HTTPStatus.UNAUTHORIZED, "A bearer token is needed.\n")
+        refusal.headers["WWW-Authenticate"] = "Bearer"
+        return refusal
+    return None
+
+
+def _authorized(given: Sequence[str], token: str) -> bool:
+    if len(given) != 1:
+        return False
+    scheme, _, credentials = given[0].partition(" ")
+    # Compared in constant time, so that a guess cannot be improved by measuring.
+    same = hmac.compare_digest(credentials.strip().encode(errors="replace"), token.encode())
+    return same and scheme.lower() == "bearer"
+
+
+def _subprotocol(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return Subprotocol(SUBPROTOCOL_JSON) if SUBPROTOCOL_JSON in offered else None
+
+
+def _say_ready(listener: socket.socket) -> None:
+    """One line of JSON on stdout: whoever started us may connect now."""
+    where = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        place = {"socket": where}
+    else:
+        host = f"[{where[0]}]" if ":" in where[0] else where[0]
+        place = {"url": f"ws://{host}:{where[1]}/ws"}
+    line = json.dumps({"ready": True, **place, "pid": os.getpid()})
+    try:
+        print(line, flush=True)  # noqa: T201 stdout is how a parent is told
+    except BrokenPipeError:
+        _log.warning("nobody reads that the backend is ready")
+
+
+async def _close(server: Server) -> None:
+    """Says goodbye to every client, but does not wait long for one that does not answer."""
+    server.close()
+    try:
+        async with asyncio.timeout(_ENDS_WITHIN_S):
+            await server.wait_closed()
+    except TimeoutError:
+        _log.warning("some clients did not say goodbye in time")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).astimezone()

@@ -76,5 +76,7 @@ def _made(path: Path) -> str:
 def _checked(raw: str, where: str) -> str:
     token = raw.strip()
     if len(token) < _MIN_TOKEN_CHARACTERS or not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigError(f"{where} holds no fit token: {_MIN_TOKEN_CHARACTERS} plain characters are the least.")
+        raise ConfigError(
+            f"{where} holds no fit token: {_MIN_TOKEN_CHARACTERS} plain characters are the least."
+        )
     return token

@@ -22,6 +22,8 @@ from omniid.errors import OmniidError
 _RECORDING = Path("/usr/share/pocketsphinx/test/data/goforward.raw")
 _STEP_WITHIN_S = 60.0
 _KEY = "the demo's key"
+# "Go forward ten meters" is a command no backend here can carry out: an honest no is an answer.
+_ANSWERED = ("done", "failed")
 
 
 def demo(
@@ -150,7 +152,7 @@ class _Show:
         settled = self._until("command_settled")
         self._until("speech_started")
         command = self._daemon.client.call("GET", f"/v1/commands/{settled['data']['command_id']}")
-        if command["state"] != "done":
+        if command["state"] not in _ANSWERED:
             raise OmniidError(f"The command is {command['state']}: {command['reason']}.")
         _line("time", _timings(command["timings"]))
         self._until("speech_finished")

@@ -72,6 +72,8 @@ class Pyttsx3Voice:
             engine.setProperty("voice", _find(self._voice, engine.getProperty("voices")))
         engine.setProperty("rate", self._rate)
         engine.connect("error", self._note_error)
+        # An engine's first run returns before its sound is made; the later ones wait for it.
+        engine.runAndWait()
         return engine
 
     def _note_error(self, name: str | None, exception: Exception) -> None:  # noqa: ARG002 - pyttsx3's own names

@@ -86,7 +86,7 @@ class CaptureOpened:
 
 @dataclass(frozen=True, slots=True)
 class InputFileEnded:
-    """`audio.input_file` has been read to its end; silence follows, as from a microphone nobody speaks into."""
+    """`audio.input_file` has been read to its end; silence follows, as from a real microphone."""
 
     take_id: str
 

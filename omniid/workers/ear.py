@@ -43,14 +43,14 @@ EXIT_PROTOCOL = 76  # sysexits: the other end does not keep to the protocol
 
 
 class Ear:
-    """What the messages do. One take at a time."""
+    """What the messages do. One take has the microphone at a time; earlier ones may still be recognised."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._sending = threading.Lock()
         self._config: ConfigureEar | None = None
         self._loader: ModelLoader | None = None
-        self._take: Take | None = None
+        self._takes: dict[str, Take] = {}
 
     def send(self, message: Message) -> None:
         """To the daemon. Without a daemon there is nothing to live for."""
@@ -96,27 +96,25 @@ class Ear:
 
     def _running(self, take_id: str) -> Take | None:
         """That take, unless it is over: what is said about an ended take comes too late and means nothing."""
-        if self._take is None or self._take.is_over or self._take.take_id != take_id:
-            return None
-        return self._take
+        self._takes = {id_: take for id_, take in self._takes.items() if not take.is_over}
+        return self._takes.get(take_id)
 
     def _begin(self, take_id: str, message: StartTake | TranscribeFile) -> None:
         if self._config is None or self._loader is None:
             raise ProtocolError("An ear is configured before its first take.")
         if self._running(take_id) is not None:
             return
-        if self._take is not None and not self._take.is_over:
+        if any(take.has_microphone for take in self._takes.values()):
             self.send(
                 TakeFailed(take_id, "busy", "Another take is being heard: end it first, then try again.")
             )
             return
         if isinstance(message, TranscribeFile):
-            self._take = FileTake(take_id, self._config, self._loader, self.send, path=message.path)
+            take: Take = FileTake(take_id, self._config, self._loader, self.send, path=message.path)
         else:
-            self._take = LiveTake(
-                take_id, self._config, self._loader, self.send, source=_source(self._config)
-            )
-        self._take.start(after=_leave_if_hanging)
+            take = LiveTake(take_id, self._config, self._loader, self.send, source=_source(self._config))
+        self._takes[take_id] = take
+        take.start(after=_leave_if_hanging)
 
 
 def _source(config: ConfigureEar) -> Source:

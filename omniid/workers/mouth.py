@@ -105,6 +105,7 @@ class Mouth:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     parser = argparse.ArgumentParser(prog="python -m omniid.workers.mouth", description=__doc__)
     parser.add_argument("--channel-fd", type=int, required=True, help="our end of the channel's socket pair")
+    _silence_native_libraries()
     channel = socket.socket(fileno=parser.parse_args(arguments).channel_fd)
     channel.set_inheritable(False)
     mouth = Mouth(channel)
@@ -119,6 +120,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         mouth.run()
     except (OmniidError, OSError) as error:
         exit_with(error)
+
+
+def _silence_native_libraries() -> None:
+    """ALSA, JACK and eSpeak describe on descriptor 2 whatever this machine does not have; our own words stay."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,11 @@ class Take(abc.ABC):
     def is_over(self) -> bool:
         return self._is_over
 
+    @property
+    def has_microphone(self) -> bool:
+        """Whether the microphone is this take's, so that no other can begin."""
+        return False
+
     def start(self, after: Callable[[Take], None]) -> None:
         """Begin; `after` is called on the take's thread when it has ended."""
         self._began_load = self._loader.start()
@@ -156,6 +161,11 @@ class LiveTake(Take):
         self._is_capturing = True
         self._told_file_end = False
 
+    @property
+    def has_microphone(self) -> bool:
+        with self._lock:
+            return self._is_capturing and not self._is_over
+
     def release(self) -> None:
         self._asked.put((Cause.RELEASED, time.monotonic()))
 
@@ -182,11 +192,12 @@ class LiveTake(Take):
                 "switched on, or choose another with audio.input_device; `omniid devices` lists them.",
                 code="no_microphone",
             )
-        self._tell_end(cause, capture)
+        # One step under the lock: who hears of the end can start the next take, and no ending overtakes it.
+        with self._lock:
+            self._tell_end(cause, capture)
+            self._is_capturing = False
         if cause is Cause.RELEASED and capture.first_sample_at is None:
             self._blame_slow_start(time.monotonic() - opened_at)
-        with self._lock:
-            self._is_capturing = False
         return bytes(capture.pcm), self._source.is_real
 
     def _listen(self, capture: Capture) -> Cause | NeverStarted:

@@ -218,6 +218,18 @@ def test_a_second_take_is_refused_while_one_runs(shared_ear: EarProcess, tmp_pat
     assert shared_ear.ending("first") == TakeEmpty("first", "cancelled")
 
 
+def test_the_next_take_can_begin_while_the_last_one_is_recognised(
+    shared_ear: EarProcess, tmp_path: Path
+) -> None:
+    long = next(SPEECH.glob("librivox/*0870.wav"))
+    shared_ear.tell(configuration(input_file=str(speech(tmp_path)), input_pace=1.0))
+    shared_ear.tell(TranscribeFile("long", str(long)))
+    shared_ear.open_take("next")
+    shared_ear.tell(StopTake("next"))
+    assert not isinstance(shared_ear.ending("next"), TakeFailed)
+    assert isinstance(shared_ear.ending("long"), TakeRecognised)
+
+
 def test_a_bad_input_file_is_a_failed_take(shared_ear: EarProcess, tmp_path: Path) -> None:
     shared_ear.tell(configuration(input_file=str(tmp_path / "missing.wav")))
     shared_ear.tell(StartTake("bad"))

@@ -34,7 +34,9 @@ _ORDINALS = {
 _POSITION = re.compile(
     rf"^(?:(?:task|item|number|no)\s+)*({'|'.join(_ORDINALS)})(?:\s+(?:task|item|one|to-?do))?$"
 )
-_FILLERS = re.compile(r"^(?:(?:the|my|a|an|that|this|task|item|to-?do)\s+)+(?=\S)")
+_FILLERS = re.compile(
+    r"^(?:(?:the|my|a|an|that|this|task|item|to-?do)\s+)+(?=\S)|(?<=\S)\s+(?:task|item|one|to-?do)$"
+)
 
 
 def add(request: Request) -> Answer:
@@ -72,7 +74,9 @@ def clear(request: Request) -> Answer:
     """One at a time: a misheard word must not empty the list."""
     if not request.tasks:
         return Answer("Your task list is already empty.")
-    return Answer("I only take tasks off one at a time, so nothing is lost by mistake. Which one?", done=False)
+    return Answer(
+        "I only take tasks off one at a time, so nothing is lost by mistake. Which one?", done=False
+    )
 
 
 def _added(request: Request, text: str, note: str = "") -> Answer:
@@ -102,7 +106,7 @@ def _taken_off(request: Request, verb: str, elsewhere: bool) -> Answer:
 
 
 def find(tasks: Sequence[Task], wanted: str) -> list[int]:
-    """Where the meant tasks stand: by the same words, by place ("the second one"), or by some of the words."""
+    """Where the meant tasks stand: by all the words, by place ("the second one"), or by some of the words."""
     words = _plain(wanted)
     texts = [_plain(task.text) for task in tasks]
     if words in texts:
@@ -128,7 +132,7 @@ def _count(tasks: Sequence[Task]) -> str:
 
 
 def _spoken_list(tasks: Sequence[Task], joint: str = "and") -> str:
-    """ "buy milk, and call Ann": as many as an ear can take in."""
+    """As many as an ear can take in: "buy milk, and call Ann"."""
     spoken = [_short(task.text) for task in tasks[:_SPOKEN_TASKS]]
     if len(tasks) > _SPOKEN_TASKS:
         spoken.append(f"{len(tasks) - _SPOKEN_TASKS:,} more")
