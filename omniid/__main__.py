@@ -1,5 +1,5 @@
 """`python -m omniid` is `omniid`."""
 
-from omniid.cli import main
+from omniid.cli.edge import main
 
 main()

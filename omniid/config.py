@@ -80,7 +80,7 @@ class Backend(_Section):
         if self.mode == "remote" and self.remote_url is None:
             raise ValueError('mode = "remote" needs a url, or environment = "production"')
         url = self.remote_url
-        if url and url.startswith("ws:") and not self.allow_insecure and not _is_loopback(url):
+        if url and urlsplit(url).scheme == "ws" and not self.allow_insecure and not _is_loopback(url):
             raise ValueError(
                 f"{url} would send your words in clear text over the network: use wss://, "
                 "or set allow_insecure = true if you must"
@@ -242,7 +242,8 @@ def _advice(one: dict[str, Any], key: str) -> str:
 
 
 def _unknown_key(key: str) -> str:
-    near = difflib.get_close_matches(key, _known_keys(), n=1, cutoff=0.6)
+    alike = [known for known in _known_keys() if ("." in known) == ("." in key)]
+    near = difflib.get_close_matches(key, alike, n=1, cutoff=0.6)
     return f"there is no such key; did you mean {near[0]}?" if near else "there is no such key"
 
 

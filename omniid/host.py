@@ -6,62 +6,30 @@ import contextlib
 import os
 import socket
 import stat
-import sys
-import tempfile
 import time
-import tomllib
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import platformdirs
 
+from omniid.control import address
 from omniid.errors import ConfigError
 from omniid.moment import Moment
 
-APP = "omniid"
 _ZONEINFO = "/zoneinfo/"
 
 
 def config_file() -> Path:
-    return Path(os.environ.get("OMNIID_CONFIG") or platformdirs.user_config_path(APP) / "config.toml")
-
-
-def data_dir() -> Path:
-    return platformdirs.user_data_path(APP)
-
-
-def state_dir() -> Path:
-    return platformdirs.user_state_path(APP)
-
-
-def cache_dir() -> Path:
-    return platformdirs.user_cache_path(APP)
-
-
-def runtime_dir() -> Path:
-    """`$XDG_RUNTIME_DIR/omniid`, the user's temporary folder on macOS, or a folder of the user's in /tmp."""
-    given = os.environ.get("XDG_RUNTIME_DIR")
-    if given:
-        return Path(given) / APP
-    if sys.platform == "darwin":
-        return Path(tempfile.gettempdir()) / APP
-    systemds = Path(f"/run/user/{os.getuid()}")
-    return systemds / APP if systemds.is_dir() else Path(tempfile.gettempdir()) / f"{APP}-{os.getuid()}"
+    return Path(address.config_file())
 
 
 def control_socket() -> Path:
-    """Where the daemon listens. Reads one key of the file only, so that a key binding stays instant."""
-    given = os.environ.get("OMNIID_CONTROL__SOCKET") or _configured_socket()
-    return Path(given) if given else runtime_dir() / "omniid.sock"
+    return Path(address.control_socket())
 
 
-def _configured_socket() -> str | None:
-    try:
-        value = tomllib.loads(config_file().read_text(encoding="utf-8")).get("control", {}).get("socket")
-    except (OSError, ValueError, AttributeError):
-        return None  # the daemon tells what is wrong with the file
-    return value if isinstance(value, str) else None
+def data_dir() -> Path:
+    return platformdirs.user_data_path(address.APP)
 
 
 def private_folder(path: Path) -> Path:

@@ -194,7 +194,9 @@ def test_a_take_that_came_to_nothing_is_told(
 
 
 def test_a_microphone_that_works_again_is_no_problem_any_more() -> None:
-    assistant = after(PRESSED, TakeFailed("t1", "no_microphone", "No."), KeyPressed("key", "t2"), opened("t2"))
+    assistant = after(
+        PRESSED, TakeFailed("t1", "no_microphone", "No."), KeyPressed("key", "t2"), opened("t2")
+    )
 
     assert assistant.snapshot().problems == {}
 
@@ -374,9 +376,7 @@ def test_a_hush_silences() -> None:
         pytest.param([LinkDialling("x")], VOICE, True, id="a spoken command, still connecting"),
         pytest.param([READY], VOICE, False, id="a spoken command, online"),
         pytest.param([], QUEUED, False, id="a typed one: its caller is told otherwise"),
-        pytest.param(
-            [], CommandQueued("c1", "voice", "x", again=True), False, id="one the user sends again"
-        ),
+        pytest.param([], CommandQueued("c1", "voice", "x", again=True), False, id="one the user sends again"),
     ],
 )
 def test_a_spoken_command_that_has_to_wait_is_told(before: list[Event], event: Event, told: bool) -> None:

@@ -24,7 +24,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_control_socket_is_where_the_environment_says(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_control_socket_is_where_the_environment_says(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(home / "run"))
     assert host.control_socket() == home / "run" / "omniid" / "omniid.sock"
 
@@ -105,7 +107,9 @@ def test_the_zone_is_the_one_in_tz(monkeypatch: pytest.MonkeyPatch, given: str, 
     assert host.timezone_name() == expected
 
 
-@pytest.mark.parametrize("given", ["", "Mars/Olympus", "../../etc/passwd", "EST5EDT,M3.2.0,M11.1.0", "Europe"])
+@pytest.mark.parametrize(
+    "given", ["", "Mars/Olympus", "../../etc/passwd", "EST5EDT,M3.2.0,M11.1.0", "Europe"]
+)
 def test_whatever_tz_says_the_zone_is_a_real_one(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
     monkeypatch.setenv("TZ", given)
 

@@ -73,7 +73,13 @@ def test_what_follows_from_an_event_comes_before_the_next_event() -> None:
         with reactor.observing(lambda event: seen.append(type(event).__name__)):
             async with asyncio.timeout(10):
                 await reactor.run(perform)
-        assert seen == ["TakeRecognised", "CommandQueued", "SpeechRequested", "CommandMoved", "MessageArrived"]
+        assert seen == [
+            "TakeRecognised",
+            "CommandQueued",
+            "SpeechRequested",
+            "CommandMoved",
+            "MessageArrived",
+        ]
 
     asyncio.run(run())
 
@@ -206,5 +212,3 @@ def test_words_stay_out_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr()
     assert "command_queued" in said.out + said.err
     assert "my-secret-words" not in said.out + said.err
-
-

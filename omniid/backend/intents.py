@@ -178,11 +178,13 @@ def recognise(text: str) -> Understood:
     """The intent of a sentence; `UNKNOWN` where no template fits. Never raises."""
     from hassil import recognize_all  # noqa: PLC0415 its 90 ms and 3 MB come with the first command
 
-    sentence = _trimmed(text)
-    for result in recognize_all(sentence, _intents()):
-        found = _read(result, sentence)
-        if found is not None:
-            return found
+    line = " ".join(unicodedata.normalize("NFC", text).replace("’", "'").split()).strip(_QUOTES)
+    # "Hello there" is nothing but polite words; without them there is nothing left to understand.
+    for sentence in dict.fromkeys((_trimmed(line), line)):
+        for result in recognize_all(sentence, _intents()):
+            found = _read(result, sentence)
+            if found is not None:
+                return found
     return UNKNOWN
 
 
@@ -204,10 +206,9 @@ def _intents() -> Intents:
     )
 
 
-def _trimmed(text: str) -> str:
-    """One line in NFC, without the polite words around it."""
-    line = " ".join(unicodedata.normalize("NFC", text).replace("’", "'").split())
-    return _TAIL.sub("", _LEAD.sub("", line.strip(_QUOTES))).strip()
+def _trimmed(line: str) -> str:
+    """Without the polite words around it."""
+    return _TAIL.sub("", _LEAD.sub("", line)).strip()
 
 
 def _read(result: RecognizeResult, sentence: str) -> Understood | None:

@@ -1,43 +1,68 @@
-"""The verbs, gathered. `--help` lists them in this order."""
+"""The verbs, gathered. Only the one that was asked for is imported; `--help` imports all."""
 
 from __future__ import annotations
 
+import importlib
+import sys
+
 import typer
 
-from omniid.cli import (
-    ask,
-    backend,
-    demo,
-    doctor,
-    events,
-    listen,
-    models,
-    outbox,
-    run,
-    status,
-    transcribe,
-    voice,
-)
+from omniid.errors import OmniidError
 
-app = typer.Typer(
-    help="Hold a key, speak, let go, and hear the reply. `omniid demo` shows it; `omniid doctor` checks it.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command()(run.run)
-app.command()(demo.demo)
-app.command()(ask.ask)
-app.command()(listen.listen)
-app.command()(transcribe.transcribe)
-app.command()(voice.say)
-app.command()(voice.hush)
-app.command()(status.status)
-app.add_typer(outbox.app, name="outbox")
-app.command()(events.events)
-app.add_typer(models.app, name="models")
-app.command()(doctor.doctor)
-app.add_typer(backend.app, name="backend")
-app.command()(run.reconnect)
-app.command()(run.stop)
+_EXIT_INTERRUPTED = 130
+_EXIT_READER_GONE = 141
+
+# Verb: the module of omniid.cli it stands in. In the order that --help shows.
+_VERBS = {
+    "run": "run",
+    "demo": "demo",
+    "ask": "ask",
+    "listen": "listen",
+    "transcribe": "transcribe",
+    "say": "voice",
+    "hush": "voice",
+    "status": "status",
+    "events": "events",
+    "doctor": "doctor",
+    "reconnect": "run",
+    "stop": "run",
+}
+_GROUPS = ("outbox", "models", "backend")
+
+
+def build(wanted: str | None) -> typer.Typer:
+    """The command line with one verb, or with all of them where `wanted` is none of them."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_group)
+    known = wanted in _VERBS or wanted in _GROUPS
+    for verb, module in _VERBS.items():
+        if wanted == verb or not known:
+            app.command(verb)(getattr(importlib.import_module(f"omniid.cli.{module}"), verb))
+    for group in _GROUPS:
+        if wanted == group or not known:
+            app.add_typer(importlib.import_module(f"omniid.cli.{group}").app, name=group)
+    return app
+
+
+def _group() -> None:
+    """Hold a key, speak, let go, and hear the reply. `omniid demo` shows it; `omniid doctor` checks it."""
+
+
+def main() -> None:
+    """Run the command line. An error of omniid's own is one sentence and its exit code, never a traceback."""
+    try:
+        build(sys.argv[1] if len(sys.argv) > 1 else None)()
+    except OmniidError as error:
+        print(f"omniid: {error.message}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(_EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output went away, as `head` does; there is nobody left to tell.
+        sys.stderr.close()
+        sys.exit(_EXIT_READER_GONE)

@@ -176,7 +176,8 @@ def _narrate(name: str, data: dict[str, Any]) -> None:
             _line("microphone", f"closed after {data['duration_s']:.2f} s ({data['cause']})")
         case "take_recognised":
             _line("heard", f"{printable(data['text'])!r}, confidence {data['confidence']:.2f}")
-            _line("", f"model {data['model']}, loaded in {data['model_load_s']:.2f} s while you spoke")
+            if data["model_load_s"]:
+                _line("", f"model {data['model']}, loaded in {data['model_load_s']:.2f} s while you spoke")
         case "take_empty":
             _line("heard", f"nothing ({data['reason']})")
         case "take_failed" | "speech_failed" | "worker_failed":
@@ -203,6 +204,8 @@ def _timings(timings: dict[str, int]) -> str:
     for stage, at in timings.items():
         parts.append(f"{stage.replace('_', ' ')} +{at - before} ms" if parts else stage.replace("_", " "))
         before = at
+    if "released" in timings and "first_sound" in timings:
+        parts.append(f"so {timings['first_sound'] - timings['released']} ms from key up to first sound")
     return ", ".join(parts)
 
 

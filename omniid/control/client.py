@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from omniid.control.address import control_socket
 from omniid.errors import EXIT_FAILED, EXIT_REFUSED, EXIT_USAGE, NotRunningError, OmniidError
-from omniid.host import control_socket
 
 _ANSWER_WITHIN_S = 20.0
 _REFUSED = {403, 409, 507}
@@ -41,7 +41,7 @@ class Client:
     """Talks to the daemon on `path`, by default this user's."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self.path = path or control_socket()
+        self.path = path or Path(control_socket())
 
     def call(
         self,

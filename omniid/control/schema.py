@@ -5,10 +5,11 @@ The models are strict about what callers send; errors are RFC 9457 problem detai
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 MAX_BODY_BYTES = 1_048_576
 MAX_WAIT_S = 600.0
@@ -25,6 +26,12 @@ class CommandRequest(_Request):
     type: Literal["text_command", "voice_command"] = "text_command"
     wait_s: Annotated[float, Field(ge=0, le=MAX_WAIT_S)] = 0
     metadata: dict[str, Any] = {}
+
+    @field_validator("metadata")
+    @classmethod
+    def _can_travel(cls, metadata: dict[str, Any]) -> dict[str, Any]:
+        json.dumps(metadata, allow_nan=False)
+        return metadata
 
 
 class ListenRequest(_Request):

@@ -107,7 +107,7 @@ class Pyttsx3Voice:
 
 @contextlib.contextmanager
 def _no_sound_server() -> Iterator[None]:
-    """eSpeak looks for PulseAudio when it is loaded, and hangs with it, though here it never plays."""
+    """While eSpeak is loaded: it looks for PulseAudio and hangs with it, though here it never plays."""
     kept = os.environ.get("PULSE_SERVER")
     os.environ["PULSE_SERVER"] = "unix:/nonexistent"
     try:

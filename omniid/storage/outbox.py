@@ -232,11 +232,11 @@ class Outbox:
         return await self._database.run(lambda connection: _command(_row(connection, command_id)))
 
     async def list(self, *, ended: bool = False, limit: int = 1_000) -> list[Command]:
-        """The commands that need something yet, in line order; with `ended`, the others too."""
+        """The commands that wait or need a decision, in line order; with `ended`, the others too."""
 
         def work(connection: sqlite3.Connection) -> list[Command]:
             rows = connection.execute(
-                "SELECT * FROM commands WHERE ? OR state NOT IN ('done', 'cancelled', 'dropped')"
+                "SELECT * FROM commands WHERE ? OR state NOT IN ('done', 'failed', 'cancelled', 'dropped')"
                 " ORDER BY position LIMIT ?",
                 (ended, limit),
             )

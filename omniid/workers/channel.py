@@ -195,7 +195,9 @@ _CLASSES: dict[str, type[Any]] = {cls.__name__: cls for cls in get_args(Message)
 def encode(message: Message) -> bytes:
     """One message as one line, newline included."""
     fields = {"type": type(message).__name__, **dataclasses.asdict(message)}
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    line = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    # Half a surrogate pair, which a peer's JSON may hold, becomes the escape that JSON has for it.
+    return line.encode(errors="backslashreplace") + b"\n"
 
 
 def decode(line: bytes) -> Message:

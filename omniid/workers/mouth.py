@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _silence_native_libraries() -> None:
-    """ALSA, JACK and eSpeak describe on descriptor 2 whatever this machine does not have; our own words stay."""
+    """ALSA, JACK and eSpeak tell descriptor 2 whatever this machine lacks; our own words stay."""
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)

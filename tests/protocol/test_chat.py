@@ -82,7 +82,7 @@ def test_what_happened_in_which_words_and_how_surely(
     assert (got.outcome, got.content, got.confidence) == (outcome, content, confidence)
 
 
-ERROR_PLACES = {
+ERROR_PLACES: dict[str, dict[str, Any]] = {
     "error.message": {"error": {"message": "one"}},
     "data.error": {"data": {"error": "two"}},
     "data.message": {"data": {"message": "three"}},

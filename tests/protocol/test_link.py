@@ -90,7 +90,7 @@ def test_a_typed_command_says_so_and_sends_no_empty_metadata() -> None:
 
 # --- in: what each frame means for the one command in flight ------------------------------------------------
 
-SETTLING = {
+SETTLING: dict[str, dict[str, Any]] = {
     "a success": SUCCESS,
     "an error response": {"type": "response", "status": "error", "data": {"error": "No."}},
     "an error frame": ERROR,
@@ -218,7 +218,7 @@ def test_a_reply_nobody_waits_for_is_a_message(frame: dict[str, Any]) -> None:
 
 # --- questions ----------------------------------------------------------------------------------------------
 
-INTERVENTION = {
+INTERVENTION: dict[str, Any] = {
     "type": "system",
     "data": {
         "action": "user_intervention_required",

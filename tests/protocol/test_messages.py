@@ -96,7 +96,7 @@ COMMAND_JSON = {
             id="an answer to an intervention",
         ),
         pytest.param(
-            ApprovalFrame(session_id="s", payload=ApprovalPayload(action="approve_all"), timestamp=7),
+            ApprovalFrame(sessionId="s", payload=ApprovalPayload(action="approve_all"), timestamp=7),
             {
                 "type": "workflow_approval",
                 "sessionId": "s",
@@ -242,8 +242,24 @@ NAMES = st.sampled_from(
     ["type", "status", "data", "message", "error", "payload", "requestId", "request_id", "success", "id"]
 )
 TYPES = st.sampled_from(
-    ["response", "pong", "error", "ping", "hello", "ai_thinking", "system", "text", "email", "rdf"]
-    + ["WORKFLOW_DRAFT", "step_execution", "notification", "context_display", "ai_capability_disclosure"]
+    [
+        "response",
+        "pong",
+        "error",
+        "ping",
+        "hello",
+        "ai_thinking",
+        "system",
+        "text",
+        "email",
+        "rdf",
+        "WORKFLOW_DRAFT",
+        "step_execution",
+        "notification",
+        "context_display",
+        "ai_capability_disclosure",
+        "unified_tool_response",
+    ]
 )
 FRAMES = st.builds(
     lambda kind, fields: json.dumps({**fields, "type": kind}),

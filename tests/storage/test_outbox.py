@@ -92,9 +92,7 @@ def test_first_in_first_out_and_a_failed_write_keeps_its_place(tmp_path: Path) -
     "ended", [State.UNCERTAIN, State.FAILED, State.REJECTED, State.NEEDS_AUTH], ids=lambda state: state
 )
 @pytest.mark.parametrize("name", ["one-1", "one"], ids=["by its id", "by the beginning of it"])
-def test_a_retry_goes_to_the_tail_with_a_fresh_time_to_live(
-    tmp_path: Path, ended: State, name: str
-) -> None:
+def test_a_retry_goes_to_the_tail_with_a_fresh_time_to_live(tmp_path: Path, ended: State, name: str) -> None:
     async def work(outbox: Outbox) -> None:
         await outbox.add(new("one-1"), wall())
         await outbox.add(new("two-2"), wall())

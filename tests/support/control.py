@@ -109,8 +109,23 @@ class Running:
         self.loop = loop
         self.stop: Callable[[], None] = lambda: None
 
-    def publish(self, name: str, data: dict[str, Any]) -> None:
-        self.on_loop(lambda: self.hub.publish(name, data))
+    def publish(self, name: str, data: dict[str, Any], times: int = 1) -> None:
+        def publish() -> None:
+            for _ in range(times):
+                self.hub.publish(name, data)
+
+        self.on_loop(publish)
+
+    def publish_soon(self, name: str, data: dict[str, Any]) -> None:
+        """Once another reader is there."""
+
+        def publish(readers: int) -> None:
+            if len(self.hub._readers) > readers:
+                self.hub.publish(name, data)
+            else:
+                self.loop.call_later(0.01, publish, readers)
+
+        self.on_loop(lambda: publish(len(self.hub._readers)))
 
     def on_loop(self, work: Callable[[], T]) -> T:
         async def run() -> T:
@@ -128,7 +143,7 @@ def running_server(path: Path) -> Iterator[Running]:
         async with control_server(path) as (verbs, hub):
             ended = asyncio.Event()
             running = Running(verbs, hub, asyncio.get_running_loop())
-            running.stop = lambda: running.loop.call_soon_threadsafe(ended.set) and None
+            running.stop = lambda: (running.loop.call_soon_threadsafe(ended.set), None)[1]
             found.append(running)
             ready.set()
             await ended.wait()

@@ -31,6 +31,11 @@ def lines(channel: socket.socket) -> Iterator[Message]:
             yield decode(line)
 
 
+def say_aloud(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def answer(channel: socket.socket, say: Say) -> None:
     match say.text.split():
         case ["hang"]:
@@ -65,7 +70,7 @@ def main(behaviour: str, fd: int) -> None:
         case "exit_3":
             sys.exit("it cannot start")
         case "silent":
-            print("no end of line", end="", flush=True)
+            say_aloud("no end of line")
             time.sleep(600)
         case "deaf":
             channel.sendall(encode(WorkerReady(VERSION, os.getpid())))
@@ -74,9 +79,9 @@ def main(behaviour: str, fd: int) -> None:
             channel.sendall(encode(WorkerReady(VERSION + 1, os.getpid())))
             time.sleep(600)
         case "chatty":
-            print("{}", *("noise" * 10_000,), flush=True)
+            say_aloud("noise" * 10_000 + "\n")
             for number in range(5_000):
-                print("line", number)
+                say_aloud(f"line {number}\n")
     channel.sendall(encode(WorkerReady(VERSION, os.getpid())))
     for message in lines(channel):
         match message:
@@ -88,4 +93,5 @@ def main(behaviour: str, fd: int) -> None:
         time.sleep(600)
 
 
-main(sys.argv[1], int(sys.argv[3]))
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[3]))

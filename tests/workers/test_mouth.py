@@ -188,8 +188,7 @@ def test_stop_silences_at_once_and_forgets_what_was_waiting(pulse: PulseServer) 
             took = time.monotonic() - asked_at
             time.sleep(1.0)
         begin, end = loud_seconds(heard)
-        print(f"stop to silence reported: {took * 1000:.0f} ms; {end - begin:.2f} s were heard")
-        assert took < 2.0  # 5 ms on an idle machine
+        assert took < 2.0  # 5 ms on an idle machine, and the last sound 10 ms after it was asked for
         assert end - begin < 4.0  # all of it would be more than 20 s
         child.say("4", "It speaks again.")
         child.started("4")

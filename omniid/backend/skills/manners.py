@@ -21,7 +21,7 @@ _TOPICS = tuple(
         (r"text messages?|sms|whatsapp|messages?|slack", "read or send messages"),
         (r"timers?|alarms?|stopwatch|wake me", "set timers or alarms"),
         (r"music|songs?|playlists?|radio|podcasts?|spotify", "play music"),
-        (r"call|phone|dial", "make calls"),
+        (r"(?:^|please |you )(?:call|phone|dial)", "make calls"),
         (r"lights?|lamps?|thermostat|heating", "control your home"),
         (r"news|search|google|wikipedia|look up", "look things up"),
     )

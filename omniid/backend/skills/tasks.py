@@ -34,6 +34,8 @@ _ORDINALS = {
 _POSITION = re.compile(
     rf"^(?:(?:task|item|number|no)\s+)*({'|'.join(_ORDINALS)})(?:\s+(?:task|item|one|to-?do))?$"
 )
+# "add lunch to my calendar", "add a meeting": but "add email Ann" is a task.
+_PLACE = re.compile(r"(?:^an?\s|\b(?:to|on|onto|in|into)\s+(?:my|the|our)\s).*", re.IGNORECASE)
 _FILLERS = re.compile(
     r"^(?:(?:the|my|a|an|that|this|task|item|to-?do)\s+)+(?=\S)|(?<=\S)\s+(?:task|item|one|to-?do)$"
 )
@@ -45,7 +47,8 @@ def add(request: Request) -> Answer:
 
 def add_loosely(request: Request) -> Answer:
     """`add …` without a word of a list: a task, unless it is plainly meant for something else."""
-    if manners.missing_skill(request.text) is not None:
+    place = _PLACE.search(request.slots["task"])
+    if place is not None and manners.missing_skill(place[0]) is not None:
         return manners.unknown(request)
     return _added(request, request.slots["task"])
 

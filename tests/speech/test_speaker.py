@@ -1,0 +1,199 @@
+"""The speaker's own decisions, with a voice and an output that do as the test says."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from omniid.errors import AudioError, OmniidError, SpeechError
+from omniid.speech import speaker as speaker_module
+from omniid.speech.speaker import Speaker
+from omniid.speech.synthesizer import Sound
+
+DEADLINE_S = 30.0
+BLOCK = bytes(320)
+
+
+class Voice:
+    """One block of sound for each sentence, once it may go on."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.at_work = threading.Event()
+        self.made: list[str] = []
+        self.made_two = threading.Event()
+        self.error: SpeechError | None = None
+
+    def prepare(self) -> None:
+        pass
+
+    def synthesize(self, text: str) -> Sound:
+        self.at_work.set()
+        assert self.go_on.wait(DEADLINE_S)
+        if self.error is not None:
+            raise self.error
+        self.made.append(text)
+        if len(self.made) == 2:
+            self.made_two.set()
+        return Sound(8_000, BLOCK)
+
+    def close(self) -> None:
+        pass
+
+
+class Output:
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.errors: dict[str, AudioError] = {}
+        self.wait_for_stop = False
+        self.written = threading.Event()
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self.errors:
+            raise self.errors[name]
+
+    def prepare(self) -> None:
+        pass
+
+    def open(self, rate: int) -> str:
+        self._call("open")
+        return f"fake at {rate}"
+
+    def write(self, block: bytes, stop: threading.Event) -> None:
+        assert len(block) == len(BLOCK)
+        self._call("write")
+        self.written.set()
+        if self.wait_for_stop:
+            assert stop.wait(DEADLINE_S)
+
+    def finish(self, stop: threading.Event) -> None:
+        assert not stop.is_set()
+        self._call("finish")
+
+    def abort(self) -> None:
+        self._call("abort")
+
+
+class Stage:
+    """A speaker with its fakes; what it reports comes out of `next`."""
+
+    def __init__(self) -> None:
+        self.voice = Voice()
+        self.output = Output()
+        self.reports: queue.Queue[tuple[str, ...]] = queue.Queue()
+        self.speaker = Speaker(self.voice, self.output, self)
+
+    def started(self, utterance_id: str, first_sound_at: float, device: str) -> None:
+        assert first_sound_at > 0
+        self.reports.put(("started", utterance_id, device))
+
+    def finished(self, utterance_id: str, cause: str) -> None:
+        self.reports.put((cause, utterance_id))
+
+    def failed(self, utterance_id: str, error: OmniidError) -> None:
+        self.reports.put(("failed", utterance_id, error.code))
+
+    def next(self) -> tuple[str, ...]:
+        return self.reports.get(timeout=DEADLINE_S)
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    made = Stage()
+    made.speaker.start()
+    with contextlib.closing(made.speaker):
+        yield made
+        made.voice.go_on.set()
+        made.speaker.stop()
+    assert made.reports.empty()
+    assert made.speaker.unfinished() == []
+
+
+def test_sentences_are_played_in_order_and_end_once(stage: Stage) -> None:
+    stage.speaker.say("1", "One. Two. Three.")
+    assert stage.next() == ("started", "1", "fake at 8000")
+    assert stage.next() == ("spoken", "1")
+    assert stage.voice.made == ["One.", "Two.", "Three."]
+    assert stage.output.calls == ["open", "write", "write", "write", "finish"]
+
+
+def test_the_next_sentence_is_made_while_the_one_before_is_heard(stage: Stage) -> None:
+    stage.output.wait_for_stop = True
+    stage.speaker.say("1", "One. Two. Three.")
+    assert stage.output.written.wait(DEADLINE_S)
+    assert stage.voice.made_two.wait(DEADLINE_S)
+    assert stage.output.calls == ["open", "write"]
+    stage.speaker.stop()
+    assert stage.next() == ("started", "1", "fake at 8000")
+    assert stage.next() == ("stopped", "1")
+    assert stage.output.calls == ["open", "write", "abort"]
+
+
+def test_stop_while_the_voice_still_works_does_not_wait_for_it(stage: Stage) -> None:
+    stage.voice.go_on.clear()
+    stage.speaker.say("1", "A long one.")
+    stage.speaker.say("2", "Another.")
+    assert stage.voice.at_work.wait(DEADLINE_S)
+    assert stage.speaker.unfinished() == ["1", "2"]
+    stage.speaker.stop()
+    stage.speaker.stop()
+    assert stage.next() == ("stopped", "1")
+    assert stage.next() == ("stopped", "2")
+    assert "write" not in stage.output.calls
+    stage.voice.go_on.set()
+    stage.speaker.say("3", "Again.")
+    assert stage.next()[0] == "started"
+    assert stage.next() == ("spoken", "3")
+
+
+def test_a_voice_that_hangs_is_given_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speaker_module, "VOICE_HUNG_S", 0.05)
+    stage.voice.go_on.clear()
+    stage.speaker.say("1", "Hello.")
+    assert stage.next() == ("failed", "1", "voice_hung")
+
+
+def test_a_voice_that_fails_is_reported_and_the_next_utterance_tries_again(stage: Stage) -> None:
+    stage.voice.error = SpeechError("no", code="no_voice_engine")
+    stage.speaker.say("1", "Hello.")
+    assert stage.next() == ("failed", "1", "no_voice_engine")
+    stage.voice.error = None
+    stage.speaker.say("2", "Hello.")
+    assert stage.next()[0] == "started"
+    assert stage.next() == ("spoken", "2")
+
+
+@pytest.mark.parametrize("where", ["open", "write", "finish"])
+def test_an_output_that_fails_is_closed_and_reported(stage: Stage, where: str) -> None:
+    stage.output.errors[where] = AudioError("gone", code="speaker_lost")
+    stage.speaker.say("1", "Hello.")
+    report = stage.next()
+    if where == "finish":
+        assert report[0] == "started"
+        report = stage.next()
+    assert report == ("failed", "1", "speaker_lost")
+    assert stage.output.calls[-1] == "abort"
+
+
+def test_that_the_speaker_hangs_is_what_counts(stage: Stage) -> None:
+    stage.output.errors["write"] = AudioError("gone", code="speaker_lost")
+    stage.output.errors["abort"] = AudioError("hangs", code="speaker_hung")
+    stage.speaker.say("1", "Hello.")
+    assert stage.next() == ("failed", "1", "speaker_hung")
+
+
+def test_too_many_waiting_are_refused_one_by_one(stage: Stage) -> None:
+    stage.voice.go_on.clear()
+    for number in range(speaker_module.MAX_WAITING):
+        stage.speaker.say(str(number), "Hello.")
+    stage.speaker.say("one more", "Hello.")
+    assert stage.next() == ("failed", "one more", "speech_queue_full")
+    stage.speaker.stop()
+    for number in range(speaker_module.MAX_WAITING):
+        assert stage.next() == ("stopped", str(number))
