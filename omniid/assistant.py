@@ -68,6 +68,9 @@ Capture = Literal["idle", "opening", "listening"]
 LinkState = Literal["offline", "connecting", "ready", "waiting", "needs_token", "stopped"]
 SpeakWhen = Literal["always", "voice", "never"]
 
+_NOT_THE_MICROPHONES = frozenset(
+    {"model_missing", "model_unusable", "recognition_failed", "failed", "busy", "worker_not_ready"}
+)
 _OFFLINE_WORDS = "I am offline. Your command waits, and goes out as soon as I am back."
 _OUTCOMES = {"done": State.DONE, "failed": State.FAILED, "needs_auth": State.NEEDS_AUTH}
 
@@ -197,7 +200,9 @@ class Assistant:
                 return [Enqueue(take_id, text, _recognition_metadata(event))]
             case TakeFailed(take_id=take_id, code=code, message=message):
                 self._take_over(take_id)
-                self._state.problems["microphone" if code.startswith("no_mic") else "recognition"] = message
+                self._state.problems["recognition" if code in _NOT_THE_MICROPHONES else "microphone"] = (
+                    message
+                )
                 return self._tell(message, "voice")
             case CommandRefused(message=message):
                 return self._tell(message, "voice")

@@ -82,7 +82,7 @@ def _speaker(settings: Settings, devices: dict[str, Any]) -> Finding:
 
 def _device(name: str, found: list[str], wanted: str | None, problem: str | None) -> Finding:
     if problem is not None:
-        return Finding(name, "problem", "unknown", problem)
+        return Finding(name, "problem", "none can be used", problem)
     if not found:
         return Finding(
             name, "problem", "none was found", f"Plug in a {name}, or start PipeWire or PulseAudio."

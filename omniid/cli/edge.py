@@ -15,6 +15,12 @@ _EDGES = ("start", "stop", "toggle", "cancel")
 _ANSWER_WITHIN_S = 20.0
 _WORDS = 2
 
+STATES = {
+    "idle": "The microphone is closed.",
+    "opening": "Opening the microphone.",
+    "listening": "Listening.",
+}
+
 
 def try_edge(arguments: list[str]) -> bool:
     """Serve `listen EDGE`; False where the full command line has to see to it."""
@@ -26,7 +32,7 @@ def try_edge(arguments: list[str]) -> bool:
         return False
     if not answer.startswith(b"HTTP/1.1 200 "):
         return False
-    print("The microphone is closed." if b'"capture":"idle"' in answer else "Listening.")
+    print(next(words for state, words in STATES.items() if f'"capture":"{state}"'.encode() in answer))
     return True
 
 

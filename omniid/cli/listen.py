@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from omniid.cli.edge import STATES
 from omniid.cli.output import JsonFlag, print_json
 from omniid.control.client import Client
 
@@ -29,4 +30,4 @@ def listen(
     if json_:
         print_json(answer)
     else:
-        print({"idle": "The microphone is closed."}.get(answer["capture"], "Listening."))
+        print(STATES[answer["capture"]])

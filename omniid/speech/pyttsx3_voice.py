@@ -72,12 +72,18 @@ class Pyttsx3Voice:
             engine.setProperty("voice", _find(self._voice, engine.getProperty("voices")))
         engine.setProperty("rate", self._rate)
         engine.connect("error", self._note_error)
-        # An engine's first run returns before its sound is made; the later ones wait for it.
-        engine.runAndWait()
+        engine.connect("finished-utterance", self._note_end)
+        # It believes that it is busy until its first run: it keeps the settings above to itself until then,
+        # and returns from that run before the sound is made.
+        engine.proxy.setBusy(False)
         return engine
 
-    def _note_error(self, name: str | None, exception: Exception) -> None:  # noqa: ARG002 - pyttsx3's own names
+    def _note_error(self, name: str | None, exception: Exception) -> None:  # noqa: ARG002 - pyttsx3's names
         self._errors.append(str(exception))
+
+    def _note_end(self, name: str | None, completed: bool) -> None:  # noqa: ARG002
+        if not completed:
+            self._errors.append("it ended before its time")
 
     def _through_a_file(self, text: str) -> Sound:
         self._errors.clear()
@@ -85,6 +91,7 @@ class Pyttsx3Voice:
             path = folder / "speech.wav"
             # It announces each file it writes, with its path.
             with contextlib.redirect_stdout(None):
+                _wait_until_idle()
                 self._engine.save_to_file(text, str(path))
                 self._engine.runAndWait()
             if self._errors:
@@ -103,6 +110,13 @@ class Pyttsx3Voice:
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+def _wait_until_idle() -> None:
+    """Until eSpeak's own thread is done: else pyttsx3 begins a new text by cancelling it."""
+    espeak = sys.modules.get("pyttsx3.drivers._espeak")
+    while espeak is not None and espeak.IsPlaying():
+        time.sleep(0.001)
 
 
 @contextlib.contextmanager

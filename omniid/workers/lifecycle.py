@@ -28,7 +28,7 @@ State = Literal["stopped", "resting", "starting", "ready"]
 
 @dataclass(frozen=True, slots=True)
 class WorkerLost:
-    """The child is gone, and with it every request it had not answered. `message` is one sentence."""
+    """The child is gone, and with it all that was asked of it until now. `message` is one sentence."""
 
     reason: Reason
     message: str
@@ -181,11 +181,14 @@ class Supervised(ABC):
         self._settle(WorkerLost(reason, f"{self.sentence_name} {what}."))
 
     def _settle(self, outcome: WorkerLost | None) -> None:
-        """End the round; the first to call decides why. What is asked from now on is for the next child."""
+        """End the round; the first to call decides why."""
         if self._over is None or self._over.done():
             return
         self._over.set_result(outcome)
         self._count_failure(outcome)
+        self._rest()
+
+    def _rest(self) -> None:
         self._forget()
         if self._quiet_s is not None and not self._stopping:
             self._wanted.clear()
@@ -208,6 +211,7 @@ class Supervised(ABC):
             await self._live(over)
         lost = over.result()
         if lost is not None:
+            self._rest()  # what was asked while the child was being ended is lost with the rest
             await self._report_lost(lost)
 
     async def _live(self, over: asyncio.Future[WorkerLost | None]) -> None:

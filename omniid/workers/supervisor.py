@@ -26,8 +26,8 @@
         ear.replace()                            # gives the model's memory back
         await ear.stop()                         # or cancel run(): no child is left either way
 
-Reports come one at a time, in order, from within `run`; the handler may be sync or async. `expect` and `send`
-mean the current child: when it is lost, its expectations and the messages held for it are gone with it.
+Reports come one at a time, in order, from within `run`; the handler may be sync or async. What was sent or
+expected before a WorkerLost arrives is lost with it: nothing of it reaches the next child.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ class Backend:
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "omniid.backend", *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **(environment or {})}, **options,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **(environment or {})},
+            **options,
         )  # fmt: skip
         assert self.process.stdout is not None
         line = self.process.stdout.readline()

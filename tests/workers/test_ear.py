@@ -221,7 +221,7 @@ def test_a_second_take_is_refused_while_one_runs(shared_ear: EarProcess, tmp_pat
 def test_the_next_take_can_begin_while_the_last_one_is_recognised(
     shared_ear: EarProcess, tmp_path: Path
 ) -> None:
-    long = next(SPEECH.glob("librivox/*0870.wav"))
+    long = GO_FORWARD.parent / "librivox" / "sense_and_sensibility_01_austen_64kb-0870.wav"
     shared_ear.tell(configuration(input_file=str(speech(tmp_path)), input_pace=1.0))
     shared_ear.tell(TranscribeFile("long", str(long)))
     shared_ear.open_take("next")
