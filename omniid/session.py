@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
@@ -47,6 +48,8 @@ from omniid.protocol.link import (
     classify_status,
 )
 from omniid.protocol.messages import SUBPROTOCOL_JSON
+
+log = structlog.get_logger()
 
 CLOSE_TIMEOUT_S = 2.0
 OPEN_TIMEOUT_S = 10.0
@@ -200,7 +203,7 @@ class Session:
         try:
             return await self._serve(socket)
         finally:
-            await socket.close()
+            await _close(socket)
 
     async def _dial(self) -> ClientConnection:
         token = self._target.token
@@ -326,6 +329,15 @@ async def _post_all(post: Callable[[LinkEvent], Awaitable[None]], events: list[L
             cancelled = error
     if cancelled is not None:
         raise cancelled
+
+
+async def _close(socket: ClientConnection) -> None:
+    try:
+        await socket.close()
+    except AttributeError as error:
+        # websockets 17 can trip over its own transport when the peer closes in the middle of a large write.
+        # The socket is gone all the same.
+        log.debug("closing a link", problem=str(error))
 
 
 def _in_words(error: Exception) -> str:

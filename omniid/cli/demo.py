@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import wave
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,10 +44,11 @@ def demo(
         audio["output_file"] = folder / "speaker.wav"
     with PrivateDaemon(folder, {"audio": audio}) as daemon:
         show = _Show(daemon, audio.get("output_file"))
-        show.welcome()
         if microphone:
+            show.welcome("omniid demo: everything below is real")
             show.live()
         else:
+            show.welcome("omniid demo: everything below is real; only the microphone is a recording")
             show.everything(audio["input_file"])
     if "output_file" not in audio:
         shutil.rmtree(folder)
@@ -57,8 +59,8 @@ class _Show:
         self._daemon = daemon
         self._speaker = speaker
 
-    def welcome(self) -> None:
-        _title("omniid demo: everything below is real; only the microphone is a recording")
+    def welcome(self, title: str) -> None:
+        _title(title)
         self._until("link_opened")
         daemon = self._daemon
         status = daemon.status()
@@ -150,7 +152,8 @@ class _Show:
 
     def _follow_to_the_sound(self) -> None:
         settled = self._until("command_settled")
-        self._until("speech_started")
+        if self._until("speech_started", "speech_failed")["event"] == "speech_failed":
+            raise OmniidError("The reply could not be spoken; the problem is named above.")
         command = self._daemon.client.call("GET", f"/v1/commands/{settled['data']['command_id']}")
         if command["state"] not in _ANSWERED:
             raise OmniidError(f"The command is {command['state']}: {command['reason']}.")
@@ -238,4 +241,8 @@ def _title(text: str) -> None:
 
 
 def _line(label: str, text: str) -> None:
-    print(f"  {label:<11} {text}", flush=True)
+    line = f"  {label:<11} {text}"
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        line = textwrap.fill(line, width, subsequent_indent=" " * 14, break_on_hyphens=False)
+    print(line, flush=True)

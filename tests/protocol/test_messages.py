@@ -242,24 +242,9 @@ NAMES = st.sampled_from(
     ["type", "status", "data", "message", "error", "payload", "requestId", "request_id", "success", "id"]
 )
 TYPES = st.sampled_from(
-    [
-        "response",
-        "pong",
-        "error",
-        "ping",
-        "hello",
-        "ai_thinking",
-        "system",
-        "text",
-        "email",
-        "rdf",
-        "WORKFLOW_DRAFT",
-        "step_execution",
-        "notification",
-        "context_display",
-        "ai_capability_disclosure",
-        "unified_tool_response",
-    ]
+    ["response", "pong", "error", "ping", "hello", "ai_thinking", "system", "text", "email", "rdf"]
+) | st.sampled_from(
+    ["WORKFLOW_DRAFT", "step_execution", "notification", "context_display", "ai_capability_disclosure"]
 )
 FRAMES = st.builds(
     lambda kind, fields: json.dumps({**fields, "type": kind}),

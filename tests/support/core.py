@@ -12,7 +12,16 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 
 from omniid.assistant import Assistant
 from omniid.control.stream import EventHub
-from omniid.events import CommandMoved, CommandQueued, Event, LinkEvent
+from omniid.events import (
+    CommandMoved,
+    CommandQueued,
+    Event,
+    LinkDialling,
+    LinkEvent,
+    LinkLost,
+    LinkOpened,
+    LinkStopped,
+)
 from omniid.fate import State
 from omniid.host import Clock
 from omniid.performer import Performer
@@ -95,6 +104,17 @@ class Core:
     async def until_moved(self, command_id: str, state: State) -> None:
         await self.until(lambda: CommandMoved(command_id, state) in self.events)
 
+    async def until_not_dialling(self) -> None:
+        """Python 3.11 loses a socket that is cancelled in the very moment it connects; a hung dial is safe."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await self.until(self._has_dialled)
+
+    def _has_dialled(self) -> bool:
+        kinds = (LinkDialling, LinkOpened, LinkLost, LinkStopped)
+        words = [event for event in self.events if isinstance(event, kinds)]
+        return bool(words) and not isinstance(words[-1], LinkDialling)
+
     def of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 
@@ -111,6 +131,7 @@ async def core(path: Path, target: Target, *, reply_timeout_s: float = 60.0) -> 
                 try:
                     yield house
                 finally:
+                    await house.until_not_dialling()
                     session.cancel()
                     await asyncio.wait([session])
                     house.reactor.stop()
