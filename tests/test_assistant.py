@@ -179,7 +179,7 @@ def test_nothing_heard_is_never_a_command() -> None:
     ("event", "problem"),
     [
         (TakeFailed("t1", "no_microphone", "No microphone."), {"microphone": "No microphone."}),
-        (TakeFailed("t1", "no_model", "No model."), {"recognition": "No model."}),
+        (TakeFailed("t1", "model_missing", "No model."), {"recognition": "No model."}),
         (CommandRefused("t1", "outbox_full", "Full."), {}),
     ],
     ids=["no microphone", "no model", "no room"],

@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,6 +41,8 @@ class Pyttsx3Voice:
         self._engine: Any = None
         self._errors: list[str] = []
         self._folder: Path | None = None
+        self._folder_lock = threading.Lock()
+        self._closed = False
 
     def prepare(self) -> None:
         if self._engine is None:
@@ -55,9 +58,10 @@ class Pyttsx3Voice:
             raise
 
     def close(self) -> None:
-        folder = self._folder  # the other thread may be done with it at any moment
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        with self._folder_lock:
+            self._closed = True
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
 
     def _new_engine(self) -> Any:
         try:
@@ -101,15 +105,19 @@ class Pyttsx3Voice:
     @contextlib.contextmanager
     def _private_folder(self) -> Iterator[Path]:
         """A folder only we can read, gone afterwards."""
+        with self._folder_lock:
+            if self._closed:
+                raise SpeechError("The voice has been closed.")
+            try:
+                folder = self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=_base_folder()))
+            except OSError as error:
+                raise SpeechError(f"There is no room for a temporary sound file ({error}).") from error
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=_base_folder()))
-        except OSError as error:
-            raise SpeechError(f"There is no room for a temporary sound file ({error}).") from error
-        try:
-            yield self._folder
+            yield folder
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+            with self._folder_lock:
+                shutil.rmtree(folder, ignore_errors=True)
+                self._folder = None
 
 
 def _wait_until_idle() -> None:

@@ -17,6 +17,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from omniid.audio.player import make_player
@@ -96,9 +97,11 @@ class Mouth:
 
     def _exit(self, status: int) -> NoReturn:
         """Without the interpreter's orderly end, which would wait for threads that may hang."""
+        sys.stderr.flush()
+        # A voice whose temporary file is removed from under it would complain, and nobody should care.
+        sys.stderr = Path(os.devnull).open("w")
         if self._voice is not None:
             self._voice.close()
-        sys.stderr.flush()
         os._exit(status)
 
 

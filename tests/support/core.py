@@ -105,7 +105,7 @@ class Core:
         await self.until(lambda: CommandMoved(command_id, state) in self.events)
 
     async def until_not_dialling(self) -> None:
-        """Python 3.11 loses a socket that is cancelled in the very moment it connects; a hung dial is safe."""
+        """Python 3.11 loses a socket that is cancelled in the moment it connects; a hung dial is safe."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.5):
                 await self.until(self._has_dialled)
