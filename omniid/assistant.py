@@ -95,6 +95,8 @@ class _State:
     capture: Capture = "idle"
     take_id: str | None = None
     owner: str | None = None
+    closing: bool = False  # the key is up, and the ear is about to say that the microphone is closed
+    pressed_again: KeyPressed | KeyToggled | None = None  # meanwhile
     recognising: set[str] = field(default_factory=set)
     ear_used_at: float | None = None  # None while no model is loaded
     speaking: bool = False
@@ -164,16 +166,29 @@ class Assistant:
         listening = state.capture != "idle"
         match event:
             case KeyPressed() | KeyToggled() if not listening:
-                state.capture, state.take_id, state.owner = "opening", event.take_id, event.owner
-                return [*self._barge_in(), StartCapture(event.take_id)]
+                return [*self._barge_in(), *self._open(event)]
+            case KeyPressed() | KeyToggled() if state.closing:
+                state.pressed_again = event
+            case KeyReleased(owner=owner) if state.closing:
+                if state.pressed_again is not None and state.pressed_again.owner == owner:
+                    state.pressed_again = None  # a tap in no time: nothing can have been said
             case KeyReleased(owner=owner) if owner != state.owner:
-                return []  # another key's release must not cut this take short
-            case KeyReleased() | KeyToggled() if listening and state.take_id:
+                pass  # another key's release must not cut this take short
+            case KeyReleased() | KeyToggled() if state.take_id:
+                state.closing = True
                 return [StopCapture(state.take_id)]
-            case TakeCancelRequested() if listening and state.take_id:
-                return [CancelCapture(state.take_id)]
+            case TakeCancelRequested():
+                state.pressed_again = None
+                takes = {state.take_id} if state.take_id else state.recognising
+                return [CancelCapture(take_id) for take_id in sorted(takes)]
             case _:
-                return []  # the same edge twice: verbs are idempotent
+                pass  # the same edge twice: verbs are idempotent
+        return []
+
+    def _open(self, event: KeyPressed | KeyToggled) -> list[Effect]:
+        state = self._state
+        state.capture, state.take_id, state.owner = "opening", event.take_id, event.owner
+        return [StartCapture(event.take_id)]
 
     def _barge_in(self) -> list[Effect]:
         """Silence also what is handed to the voice and has no sound yet."""
@@ -192,32 +207,38 @@ class Assistant:
                 self._state.problems.pop("microphone", None)
                 return []
             case CaptureEnded(take_id=take_id):
-                self._capture_over(take_id)
                 self._state.recognising.add(take_id)
-                return []
+                return self._capture_over(take_id)
             case TakeRecognised(take_id=take_id, text=text):
-                self._take_over(take_id)
-                return [Enqueue(take_id, text, _recognition_metadata(event))]
+                return [*self._take_over(take_id), Enqueue(take_id, text, _recognition_metadata(event))]
             case TakeFailed(take_id=take_id, code=code, message=message):
-                self._take_over(take_id)
+                again = self._take_over(take_id)
                 self._state.problems["recognition" if code in _NOT_THE_MICROPHONES else "microphone"] = (
                     message
                 )
-                return self._tell(message, "voice")
+                return [*again, *self._tell(message, "voice")]
             case CommandRefused(message=message):
                 return self._tell(message, "voice")
             case _:
-                self._take_over(event.take_id)
-                return []
+                return self._take_over(event.take_id)
 
-    def _capture_over(self, take_id: str) -> None:
-        if take_id == self._state.take_id:
-            self._state.capture, self._state.take_id, self._state.owner = "idle", None, None
+    def _capture_over(self, take_id: str) -> list[Effect]:
+        """The microphone is free; a key that went down again meanwhile has it now."""
+        if take_id != self._state.take_id:
+            return []
+        again = self._state.pressed_again
+        self._forget_capture()
+        return [] if again is None else self._open(again)
 
-    def _take_over(self, take_id: str) -> None:
-        self._capture_over(take_id)
+    def _forget_capture(self) -> None:
+        state = self._state
+        state.capture, state.take_id, state.owner = "idle", None, None
+        state.closing, state.pressed_again = False, None
+
+    def _take_over(self, take_id: str) -> list[Effect]:
         self._state.recognising.discard(take_id)
         self._state.problems.pop("recognition", None)
+        return self._capture_over(take_id)
 
     # --- the link and the line ---------------------------------------------------------------------------
 
@@ -341,7 +362,7 @@ class Assistant:
             case WorkerFailed(worker="ear", message=message):
                 state.problems["ear"] = message
                 lost = bool(state.recognising) or state.capture != "idle"
-                state.capture, state.take_id, state.owner = "idle", None, None
+                self._forget_capture()
                 state.recognising.clear()
                 return self._tell("I lost what you said. Please say it again.", "voice") if lost else []
             case WorkerFailed(worker=worker, message=message):

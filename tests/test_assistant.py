@@ -108,6 +108,28 @@ def settled(command_id: str = "c1", outcome: Outcome = "done", content: str = "S
             [PRESSED], TakeCancelRequested("key"), [CancelCapture("t1")], id="a cancel forgets the take"
         ),
         pytest.param([], TakeCancelRequested("key"), [], id="a cancel out of nowhere does nothing"),
+        pytest.param(
+            [PRESSED, RELEASED, ENDED],
+            TakeCancelRequested("key"),
+            [CancelCapture("t1")],
+            id="a cancel reaches a take that is being recognised",
+        ),
+        pytest.param([PRESSED, RELEASED], RELEASED, [], id="a second release does nothing"),
+        pytest.param(
+            [PRESSED, RELEASED], KeyPressed("key", "t2"), [], id="a press waits for the microphone to close"
+        ),
+        pytest.param(
+            [PRESSED, RELEASED, KeyPressed("key", "t2")],
+            ENDED,
+            [StartCapture("t2")],
+            id="and has it as soon as it is closed",
+        ),
+        pytest.param(
+            [PRESSED, RELEASED, KeyPressed("key", "t2"), RELEASED],
+            ENDED,
+            [],
+            id="unless the key is up again",
+        ),
     ],
 )
 def test_the_keys_edges(before: list[Event], event: Event, effects: list[Effect]) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from omniid.protocol.messages import ErrorFrame, ResponseFrame, UnifiedReply
 
 _NO_WORDS = "Action completed"
+_SIGN_IN = "You have to sign in first."
 _NO_ERROR_WORDS = "The assistant reported an error and gave no reason."
 _CONFIDENCE_SUCCESS = 95
 _CONFIDENCE_AUTH = 80
@@ -66,7 +67,7 @@ def _from_success(frame: ResponseFrame) -> Reply:
     needs_auth = data.get("requiresAuth") is True
     return Reply(
         outcome="needs_auth" if needs_auth else "done",
-        content=_words(data.get("message")) or _NO_WORDS,
+        content=_words(data.get("message")) or (_SIGN_IN if needs_auth else _NO_WORDS),
         confidence=_CONFIDENCE_SUCCESS,
         sources=_source(metadata),
         reasoning=_words(metadata.get("reasoning")),
@@ -107,7 +108,7 @@ def _from_unified(frame: UnifiedReply) -> Reply:
     words = _words(frame.message) or _words(ui.get("content")) or _words(ui.get("title"))
     return Reply(
         outcome="needs_auth" if needs_auth else "failed" if failed else "done",
-        content=words or (_NO_ERROR_WORDS if failed else _NO_WORDS),
+        content=words or (_SIGN_IN if needs_auth else _NO_ERROR_WORDS if failed else _NO_WORDS),
         confidence=_percentage(metadata.get("confidence"), failed=failed, needs_auth=needs_auth),
         category=_words(metadata.get("category")) or frame.type,
         sources=_source(metadata) + _references(structured),

@@ -112,9 +112,8 @@ class Outbox:
         return _command(_row(connection, new.id)), True
 
     def _check_room(self, connection: sqlite3.Connection, size: int) -> None:
-        marks = ", ".join("?" * len(ENDED))
         count, total = connection.execute(
-            f"SELECT count(*), coalesce(sum(bytes), 0) FROM commands WHERE state NOT IN ({marks})",  # noqa: S608 only marks
+            f"SELECT count(*), coalesce(sum(bytes), 0) FROM commands WHERE state NOT IN ({_marks(ENDED)})",  # noqa: S608 only marks
             tuple(ENDED),
         ).fetchone()
         if count >= self._limits.max_commands or total + size > self._limits.max_bytes:
@@ -200,8 +199,8 @@ class Outbox:
             ).fetchall()
             reason = "omniid ended before its answer came"
             connection.execute(
-                "DELETE FROM commands WHERE changed_at < ? AND state IN (?, ?, ?)",
-                (_text(now - _KEPT_FOR), State.DONE, State.CANCELLED, State.DROPPED),
+                f"DELETE FROM commands WHERE changed_at < ? AND state IN ({_marks(ENDED)})",  # noqa: S608 only marks
+                (_text(now - _KEPT_FOR), *ENDED),
             )
             return [_step(connection, row["id"], State.UNCERTAIN, now, reason=reason) for row in rows]
 
@@ -282,6 +281,10 @@ def _step(
             (to, row["id"], row["attempts"]),
         )
     return _command(_row(connection, row["id"]))
+
+
+def _marks(values: frozenset[State]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _row(connection: sqlite3.Connection, command_id: str) -> sqlite3.Row:

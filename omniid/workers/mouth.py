@@ -99,7 +99,7 @@ class Mouth:
         """Without the interpreter's orderly end, which would wait for threads that may hang."""
         sys.stderr.flush()
         # A voice whose temporary file is removed from under it would complain, and nobody should care.
-        sys.stderr = Path(os.devnull).open("w")
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - it lives until the next line but two
         if self._voice is not None:
             self._voice.close()
         os._exit(status)
