@@ -48,6 +48,19 @@ def test_the_installed_package_is_taken_first(cache: Path) -> None:
     assert models.find("tiny.en").origin == "package"
 
 
+def test_a_package_with_other_weights_is_refused(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_model(tmp_path / "packages" / "impostor" / "model")
+    (tmp_path / "packages" / "impostor" / "__init__.py").touch()
+    monkeypatch.setattr(models, "PACKAGE", "impostor")
+    monkeypatch.syspath_prepend(tmp_path / "packages")
+    make_model(cache / "base.en")
+    with pytest.raises(RecognitionError, match="damaged, or replaced") as refused:
+        models.find()
+    assert refused.value.code == "model_unusable"
+
+
 def test_a_name_other_than_the_packages_is_not_answered_with_the_package(cache: Path) -> None:
     make_model(cache / "small")
     assert models.find("small") == models.ModelChoice("small", cache / "small", "cache")
