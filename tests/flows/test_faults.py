@@ -251,6 +251,23 @@ def test_sigterm_ends_everything_cleanly_within_five_seconds(tmp_path: Path) -> 
         assert not running.client.path.exists()
 
 
+def test_a_second_sigterm_ends_it_at_once(tmp_path: Path) -> None:
+    with flow.daemon(tmp_path, {"speech": {"engine": "none"}}) as running:
+        flow.until_ready(running)
+        assert running.process is not None
+        backend = running.status()["workers"]["backend"]["pid"]
+        os.kill(backend, signal.SIGSTOP)  # so that closing the link to it takes a while
+        try:
+            running.process.terminate()
+            deadline = time.monotonic() + flow.WITHIN_S
+            while '"stopping"' not in running.log.read_text(encoding="utf-8"):
+                assert time.monotonic() < deadline
+            running.process.terminate()
+            assert running.process.wait(flow.WITHIN_S) == 128 + signal.SIGTERM
+        finally:
+            os.kill(backend, signal.SIGKILL)
+
+
 def test_sigterm_in_the_middle_of_a_take_closes_the_microphone(tmp_path: Path) -> None:
     recording = flow.human_speech(tmp_path / "take.wav")
     with flow.daemon(tmp_path / "house", {"audio": {"input_file": recording}}) as running:
