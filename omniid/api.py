@@ -120,8 +120,9 @@ class CommandVerbs:
         self._session.wake()
         return self._view(command)
 
-    async def outbox(self, _: Call) -> CommandList:
-        return CommandList(commands=[self._view(command) for command in await self._outbox.list()])
+    async def outbox(self, call: Call) -> CommandList:
+        commands = await self._outbox.list(ended="all" in call.query)
+        return CommandList(commands=[self._view(command) for command in commands])
 
     async def _decide(self, command_id: str, to: State, reason: str) -> CommandView:
         command = await self._outbox.move(command_id, to, self._clock().wall, reason=reason)

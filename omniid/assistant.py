@@ -6,6 +6,7 @@ are doing. It reads no clock, opens nothing and waits for nothing: every rule be
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -64,13 +65,14 @@ from omniid.workers.channel import (
     TakeRecognised,
 )
 
-Capture = Literal["idle", "opening", "listening"]
+Capture = Literal["idle", "opening", "listening", "closing"]
 LinkState = Literal["offline", "connecting", "ready", "waiting", "needs_token", "stopped"]
 SpeakWhen = Literal["always", "voice", "never"]
 
 _NOT_THE_MICROPHONES = frozenset(
     {"model_missing", "model_unusable", "recognition_failed", "failed", "busy", "worker_not_ready"}
 )
+_MOST_HELD = 5
 _OFFLINE_WORDS = "I am offline. Your command waits, and goes out as soon as I am back."
 _OUTCOMES = {"done": State.DONE, "failed": State.FAILED, "needs_auth": State.NEEDS_AUTH}
 
@@ -101,6 +103,7 @@ class _State:
     ear_used_at: float | None = None  # None while no model is loaded
     speaking: bool = False
     utterances: int = 0  # handed to the voice and not yet over
+    held: deque[Speak] = field(default_factory=lambda: deque(maxlen=_MOST_HELD))  # to be said after the take
     link: LinkState = "offline"
     link_reason: str | None = None
     window: int = 0
@@ -123,7 +126,7 @@ class Assistant:
         state = self._state
         return Snapshot(
             headline=_headline(state),
-            capture=state.capture,
+            capture="closing" if state.closing else state.capture,
             take_id=state.take_id,
             recognising=len(state.recognising),
             speaking=state.speaking,
@@ -179,6 +182,7 @@ class Assistant:
                 return [StopCapture(state.take_id)]
             case TakeCancelRequested():
                 state.pressed_again = None
+                state.closing = state.take_id is not None
                 takes = {state.take_id} if state.take_id else state.recognising
                 return [CancelCapture(take_id) for take_id in sorted(takes)]
             case _:
@@ -228,7 +232,7 @@ class Assistant:
             return []
         again = self._state.pressed_again
         self._forget_capture()
-        return [] if again is None else self._open(again)
+        return self._speak_held() if again is None else self._open(again)
 
     def _forget_capture(self) -> None:
         state = self._state
@@ -321,11 +325,19 @@ class Assistant:
 
     def _tell(self, text: str, kind: Literal["voice", "text"], command_id: str | None = None) -> list[Effect]:
         wanted = self._speak_when == "always" or (self._speak_when == "voice" and kind == "voice")
-        # While the user talks omniid keeps quiet: it would hear itself.
-        if not wanted or self._state.capture != "idle":
+        if not wanted:
             return []
-        self._state.utterances += 1
-        return [Speak(text, command_id)]
+        self._state.held.append(Speak(text, command_id))
+        return self._speak_held()
+
+    def _speak_held(self) -> list[Effect]:
+        """What there is to say, unless the user talks: omniid would hear itself, so it waits."""
+        if self._state.capture != "idle":
+            return []
+        words: list[Effect] = list(self._state.held)
+        self._state.held.clear()
+        self._state.utterances += len(words)
+        return words
 
     def _on_speech(
         self, event: SpeechRequested | HushRequested | SpeechStarted | SpeechFinished | SpeechFailed
@@ -396,7 +408,9 @@ def _headline(state: _State) -> str:
         return "speaking"
     if state.in_flight:
         return "waiting for an answer"
-    return {"ready": "ready", "needs_token": "needs a token", "stopped": "stopped"}.get(state.link, "offline")
+    return {"ready": "ready", "needs_token": "waiting for a token", "stopped": "stopped"}.get(
+        state.link, "offline"
+    )
 
 
 def _recognition_metadata(take: TakeRecognised) -> dict[str, Any]:

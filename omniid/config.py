@@ -225,7 +225,8 @@ def _explain(error: ValidationError, path: Path, origins: Mapping[str, str]) -> 
 
 def _mistake(one: dict[str, Any], path: Path, origins: Mapping[str, str]) -> str:
     key = ".".join(str(part) for part in one["loc"][:2])
-    origin = origins.get(key, str(path))
+    within = (where for name, where in origins.items() if name.startswith(f"{key}."))
+    origin = origins.get(key) or next(within, str(path))
     # The value under a misspelt key may be the token.
     hidden = isinstance(one["input"], dict) or key.endswith("token") or one["type"] == "extra_forbidden"
     given = "" if hidden else f" = {one['input']!r}"
@@ -290,4 +291,9 @@ def load_default() -> Settings:
     """The settings of this user."""
     from omniid.host import config_file  # noqa: PLC0415 the path is the host's to know
 
-    return load(config_file(), os.environ)
+    path = config_file()
+    if os.environ.get("OMNIID_CONFIG") and not path.exists():
+        raise ConfigError(
+            f"OMNIID_CONFIG names {path}, and there is no such file. Make it, or unset the name."
+        )
+    return load(path, os.environ)

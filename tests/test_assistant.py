@@ -444,7 +444,7 @@ def test_a_storage_problem_is_shown_until_the_next_tick_finds_it_gone() -> None:
         ([], "offline"),
         ([LinkDialling("x")], "offline"),
         ([READY], "ready"),
-        ([LinkStopped("x", needs_token=True)], "needs a token"),
+        ([LinkStopped("x", needs_token=True)], "waiting for a token"),
         ([LinkStopped("x", needs_token=False)], "stopped"),
         ([READY, BEGUN], "waiting for an answer"),
         ([READY, BEGUN, STARTED], "speaking"),
@@ -460,3 +460,13 @@ def test_the_snapshot_says_why_there_is_no_link() -> None:
     snapshot = after(READY, LinkLost("the server closed the link", 1.0)).snapshot()
     assert (snapshot.link, snapshot.link_reason) == ("waiting", "the server closed the link")
     assert after(LinkLost("x", 1.0), READY).snapshot().link_reason is None
+
+
+def test_a_reply_that_comes_while_the_user_talks_is_spoken_afterwards() -> None:
+    assistant = after(LinkOpened(1, 1), AttemptBegun("c1", "voice"), PRESSED)
+    settled = assistant.handle(CommandSettled("c1", SENT), 0.0)
+    assert not any(isinstance(effect, Speak) for effect in settled)
+    assert assistant.handle(RELEASED, 0.0) == [StopCapture("t1")]
+    assert assistant.snapshot().capture == "closing"
+    assert assistant.handle(ENDED, 0.0) == [Speak("Sent.", "c1")]
+    assert assistant.handle(TakeEmpty("t1", "no_speech"), 0.0) == []

@@ -48,7 +48,7 @@ def load_library() -> Any:
 
 
 class Microphone:
-    """One opening of the microphone. `name`: what `omniid devices` shows; None is the system's default."""
+    """One opening of the microphone. `name`: what `omniid doctor` shows; None is the system's default."""
 
     is_real = True
     file_ended = False
@@ -196,6 +196,6 @@ class Microphone:
 def _no_microphone(why: str) -> AudioError:
     return AudioError(
         f"No microphone can be opened ({why}): connect one, or choose one with audio.input_device; "
-        "`omniid devices` lists them.",
+        "`omniid doctor` names them.",
         code="no_microphone",
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import Annotated
 
 import typer
 
+from omniid import __version__
 from omniid.errors import OmniidError
 
 _EXIT_INTERRUPTED = 130
@@ -49,7 +51,18 @@ def build(wanted: str | None) -> typer.Typer:
     return app
 
 
-def _group() -> None:
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"omniid {__version__}")
+        raise typer.Exit
+
+
+def _group(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Hold a key, speak, let go, and hear the reply. `omniid demo` shows it; `omniid doctor` checks it."""
 
 

@@ -7,14 +7,17 @@ from typing import Annotated
 
 import typer
 
-from omniid.cli.output import JsonFlag, exit_code, outcome, print_json
+from omniid.cli.output import JsonFlag, exit_code, outcome, print_json, printable
 from omniid.control.client import Client
+from omniid.errors import EXIT_QUEUED
 
 _DEFAULT_WAIT_S = 60.0
 
 
 def ask(
-    text: Annotated[str, typer.Argument(help="What you want done; `-` reads it from standard input.")],
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="What you want done; `-` reads it from standard input.")
+    ],
     *,
     wait: Annotated[
         float, typer.Option(min=0, max=600, help="Seconds to wait for the answer.")
@@ -30,10 +33,19 @@ def ask(
     """
     message = sys.stdin.read() if text == "-" else text
     body = {"message": message, "wait_s": wait}
-    command = Client().call("POST", "/v1/commands", body, key=key, wait_s=wait)
+    client = Client()
+    command = client.call("POST", "/v1/commands", body, key=key, wait_s=wait)
     if json_:
         print_json(command)
     else:
         print(command["id"], file=sys.stderr)
         print(outcome(command))
+        if exit_code(command) == EXIT_QUEUED:
+            print(_why_it_waits(client), file=sys.stderr)
     raise typer.Exit(exit_code(command))
+
+
+def _why_it_waits(client: Client) -> str:
+    status = client.call("GET", "/v1/status")
+    reason = f": {status['link_reason']}" if status["link_reason"] else ""
+    return printable(f"The link to {status['backend']} is {status['link'].replace('_', ' ')}{reason}.")

@@ -121,7 +121,8 @@ def _daemon() -> Finding:
         return Finding("daemon", "warning", "not running", error.message)
     link = f"backend {status['backend']}: {status['link']}"
     if status["link"] != "ready":
-        return Finding("daemon", "problem", f"pid {status['pid']}, {link}", str(status["link_reason"] or ""))
+        advice = f"{status['link_reason'] or 'It has only just started'}. Commands wait meanwhile."
+        return Finding("daemon", "problem", f"pid {status['pid']}, {link}", advice)
     return Finding("daemon", "ok", f"pid {status['pid']} on {socket}, {link}")
 
 

@@ -50,8 +50,19 @@ def demo(
         else:
             show.welcome("omniid demo: everything below is real; only the microphone is a recording")
             show.everything(audio["input_file"])
-    if "output_file" not in audio:
+    _tidy(folder, keep=audio.get("output_file"))
+
+
+def _tidy(folder: Path, keep: Path | None) -> None:
+    """Leave nothing behind but the sound of the replies."""
+    if keep is None:
         shutil.rmtree(folder)
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path != keep:
+            path.unlink()
 
 
 class _Show:

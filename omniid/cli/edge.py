@@ -19,6 +19,7 @@ STATES = {
     "idle": "The microphone is closed.",
     "opening": "Opening the microphone.",
     "listening": "Listening.",
+    "closing": "Closing the microphone.",
 }
 
 

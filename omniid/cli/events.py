@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from omniid.cli.output import JsonFlag, printable
+from omniid.cli.output import JsonFlag, one_line
 from omniid.control.client import Client
 
 
@@ -26,5 +26,5 @@ def _line(event: dict[str, Any]) -> str:
     shown = {key: value for key, value in data.items() if value not in (None, "", {}, []) and key != "reply"}
     if isinstance(data.get("reply"), dict):
         shown["reply"] = data["reply"].get("content")
-    words = "  ".join(f"{key}={printable(str(value))}" for key, value in shown.items())
+    words = "  ".join(f"{key}={one_line(str(value))}" for key, value in shown.items())
     return f"{event['id'] or '':>6}  {event['event']:<20} {words}"

@@ -20,7 +20,9 @@ class Edge(StrEnum):
 
 
 def listen(
-    edge: Annotated[Edge, typer.Argument(help="start and stop are a key going down and coming up.")],
+    edge: Annotated[
+        Edge, typer.Argument(metavar="EDGE", help="start and stop are a key going down and coming up.")
+    ],
     *,
     owner: Annotated[str, typer.Option(help="Who holds the key; only its owner lets go of it.")] = "cli",
     json_: JsonFlag = False,

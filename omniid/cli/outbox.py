@@ -6,23 +6,27 @@ from typing import Annotated, Any
 
 import typer
 
-from omniid.cli.output import JsonFlag, outcome, print_json, printable
+from omniid.cli.output import JsonFlag, one_line, outcome, print_json, printable
 from omniid.control.client import Client
 
 app = typer.Typer(help="Commands that wait, and those that need a decision.", no_args_is_help=True)
 
-Id = Annotated[str, typer.Argument(help="The command's id, or enough of its beginning.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The command's id, or enough of its beginning.")]
 
 
 @app.command("list")
-def list_(*, json_: JsonFlag = False) -> None:
-    """List what needs something yet, first in line first."""
-    commands = Client().call("GET", "/v1/outbox")["commands"]
+def list_(
+    *,
+    all_: Annotated[bool, typer.Option("--all", help="The commands that are over, too.")] = False,
+    json_: JsonFlag = False,
+) -> None:
+    """List what waits or needs a decision, first in line first."""
+    commands = Client().call("GET", "/v1/outbox" + ("?all=1" if all_ else ""))["commands"]
     if json_:
         print_json(commands)
         return
     for command in commands:
-        print(_line(command))
+        print(_lines(command))
     if not commands:
         print("Nothing waits.")
 
@@ -31,31 +35,38 @@ def list_(*, json_: JsonFlag = False) -> None:
 def show(id_: Id, *, json_: JsonFlag = False) -> None:
     """Show one command whole."""
     command = Client().call("GET", f"/v1/commands/{id_}")
-    if json_:
-        print_json(command)
-        return
-    print(_line(command))
-    print(outcome(command))
+    _print(command, as_json=json_)
+    if not json_:
+        print(outcome(command))
 
 
 @app.command()
-def retry(id_: Id) -> None:
+def retry(id_: Id, *, json_: JsonFlag = False) -> None:
     """Send a command again that failed, expired or is uncertain."""
-    print(_line(Client().call("POST", f"/v1/commands/{id_}/retry")))
+    _print(Client().call("POST", f"/v1/commands/{id_}/retry"), as_json=json_)
 
 
 @app.command()
-def drop(id_: Id) -> None:
+def drop(id_: Id, *, json_: JsonFlag = False) -> None:
     """Give a command up that failed, expired or is uncertain."""
-    print(_line(Client().call("POST", f"/v1/commands/{id_}/drop")))
+    _print(Client().call("POST", f"/v1/commands/{id_}/drop"), as_json=json_)
 
 
 @app.command()
-def cancel(id_: Id) -> None:
+def cancel(id_: Id, *, json_: JsonFlag = False) -> None:
     """Cancel a command that is still queued."""
-    print(_line(Client().call("POST", f"/v1/commands/{id_}/cancel")))
+    _print(Client().call("POST", f"/v1/commands/{id_}/cancel"), as_json=json_)
 
 
-def _line(command: dict[str, Any]) -> str:
-    reason = f"  ({printable(command['reason'])})" if command["reason"] else ""
-    return f"{command['id']}  {command['state']:<10}  {printable(command['message'])!r}{reason}"
+def _print(command: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(command)
+    else:
+        print(_lines(command))
+
+
+def _lines(command: dict[str, Any]) -> str:
+    """The id and state, then what it says: narrow enough for any terminal."""
+    reason = f": {printable(command['reason'])}" if command["reason"] else ""
+    created = command["created_at"][:16].replace("T", " ")
+    return f"{command['id']}  {created} UTC  {command['state']}{reason}\n    {one_line(command['message'])}"

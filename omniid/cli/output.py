@@ -29,6 +29,11 @@ def printable(text: str) -> str:
     return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def one_line(text: str) -> str:
+    """Text from elsewhere on one line: its line breaks are shown, not made."""
+    return printable(text).replace("\n", "\\n").replace("\t", " ")
+
+
 def print_json(data: Any) -> None:
     print(json.dumps(data, indent=2))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 
 from omniid.control.client import Client
-from omniid.errors import NotRunningError, OmniidError
+from omniid.errors import OmniidError
 
 _STOPS_WITHIN_S = 10.0
 
@@ -22,13 +23,16 @@ def stop() -> None:
     client = Client()
     client.call("POST", "/v1/shutdown")
     deadline = time.monotonic() + _STOPS_WITHIN_S
-    while time.monotonic() < deadline:
-        try:
-            client.call("GET", "/v1/health")
-        except NotRunningError:
-            print("omniid has stopped.")
-            return
-        time.sleep(0.05)
+    with (client.path.parent / "omniid.lock").open("rb") as lock:
+        while time.monotonic() < deadline:
+            try:
+                # The daemon lets go of its lock last of all.
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.02)
+            else:
+                print("omniid has stopped.")
+                return
     raise OmniidError(f"omniid has not stopped within {_STOPS_WITHIN_S:.0f} s. Its log may say why.")
 
 

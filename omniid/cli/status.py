@@ -30,7 +30,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
     return [
         f"omniid is {status['headline']}",
         f"  daemon      pid {status['pid']}, version {status['version']}, up {_duration(status['uptime_s'])}",
-        f"  backend     {printable(status['backend'])}: {status['link']}{reason}",
+        f"  backend     {printable(status['backend'])}: {status['link'].replace('_', ' ')}{reason}",
         f"  microphone  {'closed' if status['capture'] == 'idle' else status['capture']}",
         f"  outbox      {waiting}",
         f"  processes   {workers}",

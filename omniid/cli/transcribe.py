@@ -20,7 +20,7 @@ _REASONS = {
 
 
 def transcribe(
-    file: Annotated[Path, typer.Argument(help="A sound file, such as a WAV of any rate.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A sound file, such as a WAV of any rate.")],
     *,
     send: Annotated[bool, typer.Option("--send", help="Send the words as a voice command.")] = False,
     json_: JsonFlag = False,

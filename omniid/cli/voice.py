@@ -10,9 +10,16 @@ import typer
 from omniid.control.client import Client
 
 
-def say(text: Annotated[str, typer.Argument(help="What to say; `-` reads it from standard input.")]) -> None:
+def say(
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="What to say; `-` reads it from standard input.")
+    ],
+) -> None:
     """Say a text aloud."""
-    Client().call("POST", "/v1/speech", {"text": sys.stdin.read() if text == "-" else text})
+    words = sys.stdin.read() if text == "-" else text
+    if not words.strip():
+        raise typer.BadParameter("there is nothing to say.")
+    Client().call("POST", "/v1/speech", {"text": words})
 
 
 def hush() -> None:

@@ -42,11 +42,13 @@ def _operation(verb: Verb) -> dict[str, Any]:
             "default": {"description": "Refused.", "content": _content(Problem, "application/problem+json")},
         },
     }
-    names = re.findall(r"{(\w+)}", verb.path)
-    if names:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", verb.path)
+    ]
+    parameters += [{"name": flag, "in": "query", "schema": {"type": "string"}} for flag in verb.flags]
+    if parameters:
+        operation["parameters"] = parameters
     if verb.request is not None:
         operation["requestBody"] = {"required": False, "content": _content(verb.request)}
     return operation

@@ -67,7 +67,7 @@ class CommandList(BaseModel):
 
 class ListenView(BaseModel):
     take_id: str | None
-    capture: Literal["idle", "opening", "listening"]
+    capture: Literal["idle", "opening", "listening", "closing"]
 
 
 class SpeechView(BaseModel):
@@ -89,7 +89,7 @@ class StatusView(BaseModel):
     backend: str
     link: Literal["offline", "connecting", "ready", "waiting", "needs_token", "stopped"]
     link_reason: str | None
-    capture: Literal["idle", "opening", "listening"]
+    capture: Literal["idle", "opening", "listening", "closing"]
     recognising: int
     speaking: bool
     outbox: dict[str, int]
@@ -117,7 +117,7 @@ class Problem(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One row of the API. `name` is also the name of the method that serves it."""
+    """One row of the API. `name` is also the method that serves it; `flags` stand in its query."""
 
     name: str
     method: Literal["GET", "POST", "DELETE"]
@@ -125,6 +125,7 @@ class Verb:
     summary: str
     answer: type[BaseModel]
     request: type[_Request] | None = None
+    flags: tuple[str, ...] = ()
 
 
 VERBS = (
@@ -135,7 +136,7 @@ VERBS = (
     Verb("command_cancel", "POST", "/v1/commands/{id}/cancel", "Cancel a queued command.", CommandView),
     Verb("command_retry", "POST", "/v1/commands/{id}/retry", "Send a command again.", CommandView),
     Verb("command_drop", "POST", "/v1/commands/{id}/drop", "Give a command up.", CommandView),
-    Verb("outbox", "GET", "/v1/outbox", "The commands that need something yet.", CommandList),
+    Verb("outbox", "GET", "/v1/outbox", "What waits or needs a decision.", CommandList, flags=("all",)),
     Verb("listen_start", "POST", "/v1/listen/start", "The key goes down.", ListenView, ListenRequest),
     Verb("listen_stop", "POST", "/v1/listen/stop", "The key comes up.", ListenView, ListenRequest),
     Verb("listen_toggle", "POST", "/v1/listen/toggle", "Start or stop.", ListenView, ListenRequest),

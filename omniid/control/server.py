@@ -42,11 +42,12 @@ _LONGEST_PATH_BYTES = 103  # sun_path is 104 bytes on macOS, 108 on Linux
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, checked: the id in its path, its body, and the caller's idempotency key."""
+    """One request, checked: the id in its path, its body, the caller's idempotency key, its query."""
 
     id: str
     body: Any
     idempotency_key: str | None
+    query: Mapping[str, str]
 
 
 Handler = Callable[[Call], Awaitable[BaseModel]]
@@ -157,7 +158,7 @@ def _endpoint(verb: Verb, handler: Handler) -> Callable[[Request], Awaitable[Res
         _refuse_browsers(request)
         body = await _body(request, verb)
         key = request.headers.get("idempotency-key") or None
-        answer = await handler(Call(request.path_params.get("id", ""), body, key))
+        answer = await handler(Call(request.path_params.get("id", ""), body, key, request.query_params))
         return JSONResponse(answer.model_dump(mode="json"))
 
     return serve

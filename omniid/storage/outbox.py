@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from omniid.errors import NotAllowedError, NotFoundError, OutboxFullError
+from omniid.errors import NotAllowedError, NotFoundError, OutboxFullError, RefusedError
 from omniid.fate import ENDED, ON_THE_WIRE, RETRYABLE, State, may_become
 from omniid.protocol.chat import Reply
 from omniid.storage.database import Database
@@ -21,6 +21,7 @@ from omniid.storage.database import Database
 Kind = Literal["voice", "text"]
 _KEPT_FOR = timedelta(days=7)
 _SIGN_IN_WITHIN = timedelta(minutes=10)
+_NOT_SENT = frozenset({State.CANCELLED, State.EXPIRED, State.DROPPED})
 _WAITED_TOO_LONG = {
     State.QUEUED: "it waited too long to be sent",
     State.NEEDS_AUTH: "nobody signed in for it in time",
@@ -78,6 +79,7 @@ class Outbox:
 
         Raises:
             OutboxFullError: there is no room.
+            RefusedError: the idempotency key belongs to another command.
             StorageError: it could not be written; it is not accepted.
         """
         return await self._database.run(lambda connection: self._add(connection, new, now))
@@ -88,7 +90,7 @@ class Outbox:
                 "SELECT * FROM commands WHERE idempotency_key = ?", (new.idempotency_key,)
             ).fetchone()
             if row is not None:
-                return _command(row), False
+                return _same(row, new), False
         size = len(new.message.encode()) + len(json.dumps(new.metadata))
         self._check_room(connection, size)
         ttl_s = self._limits.voice_ttl_s if new.kind == "voice" else self._limits.text_ttl_s
@@ -186,7 +188,7 @@ class Outbox:
                 " reply = NULL WHERE id = ?",
                 (_text(now + timedelta(seconds=ttl_s)), row["id"]),
             )
-            return _step(connection, row["id"], State.QUEUED, now, reason="sent again by the user")
+            return _step(connection, row["id"], State.QUEUED, now, reason="to be sent again")
 
         return await self._database.run(work)
 
@@ -266,6 +268,8 @@ def _step(
     current = State(row["state"])
     if not may_become(current, to):
         raise NotAllowedError(f"Command {row['id']} is {current} and cannot become {to}.")
+    if to in _NOT_SENT and current is State.QUEUED and _may_have_been_done(connection, row["id"]):
+        reason = f"{reason}; an earlier attempt may have been done"
     connection.execute(
         "UPDATE commands SET state = ?, reason = ?, reply = coalesce(?, reply), changed_at = ? WHERE id = ?",
         (to, reason, _reply(reply), _text(now), row["id"]),
@@ -283,8 +287,27 @@ def _step(
     return _command(_row(connection, row["id"]))
 
 
+def _same(row: sqlite3.Row, new: NewCommand) -> Command:
+    if (row["kind"], row["message"]) != (new.kind, new.message):
+        raise RefusedError(
+            f"This idempotency key belongs to another command, {row['id']}. Give each command its own.",
+            code="idempotency_key_reused",
+        )
+    return _command(row)
+
+
 def _marks(values: frozenset[State]) -> str:
     return ", ".join("?" * len(values))
+
+
+def _may_have_been_done(connection: sqlite3.Connection, command_id: str) -> bool:
+    """Whether an earlier attempt was written and never answered."""
+    unanswered = connection.execute(
+        "SELECT 1 FROM attempts WHERE command_id = ?"
+        " AND (outcome = 'uncertain' OR (outcome = 'queued' AND written_at IS NOT NULL))",
+        (command_id,),
+    )
+    return unanswered.fetchone() is not None
 
 
 def _row(connection: sqlite3.Connection, command_id: str) -> sqlite3.Row:
@@ -292,7 +315,7 @@ def _row(connection: sqlite3.Connection, command_id: str) -> sqlite3.Row:
         "SELECT * FROM commands WHERE substr(id, 1, length(?)) = ? LIMIT 2", (command_id, command_id)
     ).fetchall()
     if not command_id or not rows:
-        raise NotFoundError(f"There is no command {command_id!r}. `omniid outbox list` shows them.")
+        raise NotFoundError(f"There is no command {command_id!r}. `omniid outbox list --all` shows them.")
     if len(rows) > 1:
         raise NotFoundError(f"Several commands begin with {command_id!r}. Give more of the id.")
     return rows[0]

@@ -189,7 +189,7 @@ class LiveTake(Take):
         if isinstance(cause, NeverStarted):
             raise AudioError(
                 f"The microphone ({self._source.device}) gives no sound: check that it is connected and "
-                "switched on, or choose another with audio.input_device; `omniid devices` lists them.",
+                "switched on, or choose another with audio.input_device; `omniid doctor` names them.",
                 code="no_microphone",
             )
         # One step under the lock: who hears of the end can start the next take, and no ending overtakes it.

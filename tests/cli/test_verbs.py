@@ -108,9 +108,9 @@ def test_without_a_daemon_every_verb_says_how_to_start_one(tmp_path: Path) -> No
         assert "Traceback" not in done.stderr
 
 
-def test_a_wrong_option_is_a_usage_error(tmp_path: Path) -> None:
-    assert omniid("ask", config=tmp_path / "none.toml").returncode == 2
-    assert omniid("listen", "sideways", config=tmp_path / "none.toml").returncode == 2
+def test_a_wrong_option_is_a_usage_error() -> None:
+    assert omniid("ask", config=Path("/dev/null")).returncode == 2
+    assert omniid("listen", "sideways", config=Path("/dev/null")).returncode == 2
 
 
 def test_doctor_on_a_machine_with_nothing_names_each_remedy(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_doctor_lists_a_broken_configuration_and_goes_on(tmp_path: Path) -> None
 
 def test_transcribe_prints_the_words_without_a_daemon(tmp_path: Path) -> None:
     recording = flow.human_speech(tmp_path / "take.wav")
-    done = omniid("transcribe", str(recording), config=tmp_path / "none.toml")
+    done = omniid("transcribe", str(recording), config=Path("/dev/null"))
     assert done.returncode == 0
     assert "forward" in done.stdout.lower()
 
@@ -162,7 +162,7 @@ def test_transcribe_takes_44_kilohertz_stereo(tmp_path: Path) -> None:
     source = flow.human_speech(tmp_path / "mono.wav")
     stereo = tmp_path / "stereo.wav"
     subprocess.run([sys.executable, "-c", _TO_44100_STEREO, str(source), str(stereo)], check=True)
-    assert "forward" in omniid("transcribe", str(stereo), config=tmp_path / "none.toml").stdout.lower()
+    assert "forward" in omniid("transcribe", str(stereo), config=Path("/dev/null")).stdout.lower()
 
 
 _TO_44100_STEREO = """
@@ -192,7 +192,7 @@ def test_transcribe_says_in_one_sentence_what_is_no_sound(
 ) -> None:
     file = tmp_path / "take.wav"
     file.write_bytes(content)
-    done = omniid("transcribe", str(file), config=tmp_path / "none.toml")
+    done = omniid("transcribe", str(file), config=Path("/dev/null"))
     assert done.returncode == 1
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
@@ -201,7 +201,7 @@ def test_transcribe_says_in_one_sentence_what_is_no_sound(
 
 def test_transcribe_of_silence_says_that_nobody_speaks(tmp_path: Path) -> None:
     recording = flow.write_wav(tmp_path / "take.wav", bytes(2 * 16_000 * 2))
-    done = omniid("transcribe", str(recording), config=tmp_path / "none.toml")
+    done = omniid("transcribe", str(recording), config=Path("/dev/null"))
     assert done.returncode == 1
     assert done.stdout == ""
     assert "Nobody speaks" in done.stderr
@@ -209,7 +209,45 @@ def test_transcribe_of_silence_says_that_nobody_speaks(tmp_path: Path) -> None:
 
 def test_transcribe_of_an_hour_says_how_long_it_is_and_what_to_do(tmp_path: Path) -> None:
     recording = flow.write_wav(tmp_path / "take.wav", bytes(2 * 16_000 * 3_600))
-    done = omniid("transcribe", str(recording), config=tmp_path / "none.toml")
+    done = omniid("transcribe", str(recording), config=Path("/dev/null"))
     assert done.returncode == 1
     assert "max_take_s" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_the_list_of_all_has_what_is_over(config: Path) -> None:
+    omniid("ask", "what time is it", config=config)
+    everything = json.loads(omniid("outbox", "list", "--all", "--json", config=config).stdout)
+    assert "done" in {command["state"] for command in everything}
+    assert "what time is it" in omniid("outbox", "list", "--all", config=config).stdout
+
+
+def test_a_key_given_to_two_commands_is_refused(config: Path) -> None:
+    assert omniid("ask", "what time is it", "--key", "twice", config=config).returncode == 0
+    done = omniid("ask", "what day is it", "--key", "twice", config=config)
+    assert done.returncode == 4
+    assert "belongs to another command" in done.stderr
+
+
+def test_a_configuration_that_is_named_and_missing_is_a_mistake(tmp_path: Path) -> None:
+    done = omniid("run", config=tmp_path / "mistyped.toml")
+    assert done.returncode == 78
+    assert "mistyped.toml" in done.stderr
+
+
+def test_a_command_that_waits_is_told_why(tmp_path: Path) -> None:
+    config = {"backend": {"url": "ws://127.0.0.1:9/ws"}, "speech": {"engine": "none"}}
+    with flow.daemon(tmp_path, config) as away:
+        flow.until(away, "link_lost")
+        done = omniid("ask", "hello", "--wait", "0", config=away.folder / "config.toml")
+        assert done.returncode == 5
+        assert "nothing is lost" in done.stdout
+        assert "ws://127.0.0.1:9/ws is" in done.stderr
+
+
+def test_stop_waits_until_the_daemon_is_gone(tmp_path: Path) -> None:
+    with flow.daemon(tmp_path, {"speech": {"engine": "none"}}) as running:
+        done = omniid("stop", config=running.folder / "config.toml")
+        assert done.stdout == "omniid has stopped.\n"
+        assert running.process is not None
+        assert running.process.wait(flow.WITHIN_S) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.moments import wall
 
-from omniid.errors import NotAllowedError, NotFoundError, OutboxFullError
+from omniid.errors import NotAllowedError, NotFoundError, OutboxFullError, RefusedError
 from omniid.fate import State
 from omniid.protocol.chat import Reply
 from omniid.storage.database import Database
@@ -134,7 +134,7 @@ def test_an_idempotency_key_gives_the_same_command_back(tmp_path: Path) -> None:
     async def work(outbox: Outbox) -> None:
         await outbox.add(new("c1", "key"), wall())
         await settle(outbox, State.DONE)
-        again, is_new = await outbox.add(new("c2", "key", "Another text"), wall())
+        again, is_new = await outbox.add(new("c2", "key"), wall())
         assert (again.id, again.state, is_new) == ("c1", State.DONE, False)
         other, is_new = await outbox.add(new("c3", "other"), wall())
         assert (other.id, is_new) == ("c3", True)
@@ -265,5 +265,28 @@ def test_a_command_is_found_by_a_beginning_that_only_it_has(tmp_path: Path) -> N
         for unknown in ("", "x", "%", "abc-1-more"):
             with pytest.raises(NotFoundError, match="no command"):
                 await outbox.get(unknown)
+
+    with_outbox(tmp_path, work)
+
+
+def test_an_idempotency_key_of_another_command_is_refused_and_nothing_is_hidden(tmp_path: Path) -> None:
+    async def work(outbox: Outbox) -> None:
+        await outbox.add(new("c1", key="k"), wall())
+        with pytest.raises(RefusedError, match="belongs to another command, c1") as refused:
+            await outbox.add(new("c2", key="k", message="Something else"), wall())
+        assert refused.value.code == "idempotency_key_reused"
+        assert [command.id for command in await outbox.list(ended=True)] == ["c1"]
+
+    with_outbox(tmp_path, work)
+
+
+@pytest.mark.parametrize("to", [State.CANCELLED, State.EXPIRED])
+def test_what_may_have_been_done_once_is_never_shown_as_simply_not_sent(tmp_path: Path, to: State) -> None:
+    async def work(outbox: Outbox) -> None:
+        await outbox.add(new("c1"), wall())
+        await settle(outbox, State.UNCERTAIN)
+        assert (await outbox.retry("c1", wall(2))).reason == "to be sent again"
+        ended = await outbox.move("c1", to, wall(3), reason="so")
+        assert ended.reason == "so; an earlier attempt may have been done"
 
     with_outbox(tmp_path, work)
