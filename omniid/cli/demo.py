@@ -9,14 +9,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import textwrap
 import wave
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from omniid.cli.output import printable
+from omniid.cli.output import fitted, printable
 from omniid.cli.private_daemon import PrivateDaemon
 from omniid.errors import OmniidError
 
@@ -252,8 +251,4 @@ def _title(text: str) -> None:
 
 
 def _line(label: str, text: str) -> None:
-    line = f"  {label:<11} {text}"
-    if sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns
-        line = textwrap.fill(line, width, subsequent_indent=" " * 14, break_on_hyphens=False)
-    print(line, flush=True)
+    print(fitted(f"  {label:<11} {text}", 14), flush=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import textwrap
 
 import typer
 
-from omniid.cli.output import JsonFlag, print_json
+from omniid.cli.output import JsonFlag, fitted, print_json
 from omniid.errors import EXIT_FAILED
 
+_INDENT = 24
 _MARKS = {"ok": "ok", "warning": "note", "problem": "PROBLEM"}
 
 
@@ -24,9 +24,9 @@ def doctor(*, json_: JsonFlag = False) -> None:
     for finding in checks.run():
         findings.append(finding)
         if not json_:
-            print(f"{_MARKS[finding.verdict]:<8} {finding.name:<14} {finding.detail}")
+            print(fitted(f"{_MARKS[finding.verdict]:<8} {finding.name:<14} {finding.detail}", _INDENT))
             if finding.advice:
-                print(textwrap.fill(finding.advice, 100, initial_indent=" " * 24, subsequent_indent=" " * 24))
+                print(fitted(" " * _INDENT + finding.advice, _INDENT))
     if json_:
         print_json([dataclasses.asdict(finding) for finding in findings])
     if any(finding.verdict == "problem" for finding in findings):

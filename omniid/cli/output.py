@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import sys
+import textwrap
 from typing import Annotated, Any
 
 import typer
@@ -32,6 +35,14 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Text from elsewhere on one line: its line breaks are shown, not made."""
     return printable(text).replace("\n", "\\n").replace("\t", " ")
+
+
+def fitted(line: str, indent: int) -> str:
+    """A line broken between words where the terminal ends; as it is where nobody looks at it."""
+    if not sys.stdout.isatty():
+        return line
+    width = max(shutil.get_terminal_size().columns, 2 * indent)
+    return textwrap.fill(line, width, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
 def print_json(data: Any) -> None:

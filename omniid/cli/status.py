@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from omniid.cli.output import JsonFlag, print_json, printable
+from omniid.cli.output import JsonFlag, fitted, print_json, printable
 from omniid.control.client import Client
 
-_SETTLED = ("done", "cancelled", "dropped")
+_SETTLED = ("done", "failed", "cancelled", "dropped")
 
 
 def status(*, json_: JsonFlag = False) -> None:
@@ -16,7 +16,8 @@ def status(*, json_: JsonFlag = False) -> None:
     if json_:
         print_json(answer)
     else:
-        print("\n".join(_lines(answer)))
+        for line in _lines(answer):
+            print(fitted(line, 14))
 
 
 def _lines(status: dict[str, Any]) -> list[str]:
