@@ -117,7 +117,7 @@ def test_a_full_disk_is_a_clear_error_and_leaks_no_descriptor(tmp_path: Path) ->
     os.close(full)
     with pytest.raises(AudioError, match="No space left"):
         speak_on(player)
-    assert open_descriptors() == before
+    assert open_descriptors() <= before  # an earlier test may let go of one just now
 
 
 def speak_on(player: WavFilePlayer) -> None:

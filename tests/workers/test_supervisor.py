@@ -503,7 +503,7 @@ def test_thirty_lives_leak_no_descriptor_and_no_zombie() -> None:
         before = open_descriptors()
         for _ in range(30):
             await life()
-        assert open_descriptors() == before
+        assert open_descriptors() <= before  # an earlier test may let go of one just now
         assert zombies() == []
 
     run(test())
