@@ -125,7 +125,8 @@ class CommandVerbs:
         return CommandList(commands=[self._view(command) for command in commands])
 
     async def _decide(self, command_id: str, to: State, reason: str) -> CommandView:
-        command = await self._outbox.move(command_id, to, self._clock().wall, reason=reason)
+        found = await self._outbox.get(command_id)
+        command = await self._outbox.move(found.id, to, self._clock().wall, reason=reason)
         self._reactor.post_nowait(CommandMoved(command.id, command.state))
         return self._view(command)
 

@@ -100,6 +100,7 @@ class _State:
     closing: bool = False  # the key is up, and the ear is about to say that the microphone is closed
     pressed_again: KeyPressed | KeyToggled | None = None  # meanwhile
     recognising: set[str] = field(default_factory=set)
+    cancelled: set[str] = field(default_factory=set)  # words of these may still be on their way
     ear_used_at: float | None = None  # None while no model is loaded
     speaking: bool = False
     utterances: int = 0  # handed to the voice and not yet over
@@ -184,7 +185,9 @@ class Assistant:
                 state.pressed_again = None
                 state.closing = state.take_id is not None
                 takes = {state.take_id} if state.take_id else state.recognising
-                return [CancelCapture(take_id) for take_id in sorted(takes)]
+                unwanted = sorted(takes - state.cancelled)
+                state.cancelled |= takes
+                return [CancelCapture(take_id) for take_id in unwanted]
             case _:
                 pass  # the same edge twice: verbs are idempotent
         return []
@@ -214,7 +217,9 @@ class Assistant:
                 self._state.recognising.add(take_id)
                 return self._capture_over(take_id)
             case TakeRecognised(take_id=take_id, text=text):
-                return [*self._take_over(take_id), Enqueue(take_id, text, _recognition_metadata(event))]
+                unwanted = take_id in self._state.cancelled
+                over = self._take_over(take_id)
+                return over if unwanted else [*over, Enqueue(take_id, text, _recognition_metadata(event))]
             case TakeFailed(take_id=take_id, code=code, message=message):
                 again = self._take_over(take_id)
                 self._state.problems["recognition" if code in _NOT_THE_MICROPHONES else "microphone"] = (
@@ -241,6 +246,7 @@ class Assistant:
 
     def _take_over(self, take_id: str) -> list[Effect]:
         self._state.recognising.discard(take_id)
+        self._state.cancelled.discard(take_id)
         self._state.problems.pop("recognition", None)
         return self._capture_over(take_id)
 
@@ -376,6 +382,7 @@ class Assistant:
                 lost = bool(state.recognising) or state.capture != "idle"
                 self._forget_capture()
                 state.recognising.clear()
+                state.cancelled.clear()
                 return self._tell("I lost what you said. Please say it again.", "voice") if lost else []
             case WorkerFailed(worker=worker, message=message):
                 state.problems[worker] = message

@@ -62,6 +62,7 @@ class EarPort:
         )
 
     def send(self, message: ToEar) -> None:
+        self.worker.send(message)
         match message:
             case StartTake(take_id=take_id):
                 self.worker.expect(take_id, OPENED_WITHIN_S)
@@ -69,7 +70,6 @@ class EarPort:
                 self.worker.expect(take_id, CLOSED_WITHIN_S)
             case _:
                 pass
-        self.worker.send(message)
 
     def replace(self) -> None:
         self.worker.replace()
@@ -117,11 +117,11 @@ class MouthPort:
     def send(self, message: ToMouth) -> None:
         if isinstance(message, StopSpeaking) and not self._line:
             return  # it is silent already, and need not be started for that
+        self.worker.send(message)
         if isinstance(message, Say):
             self._line.append(message.utterance_id)
             if len(self._line) == 1:
                 self.worker.expect(message.utterance_id, SOUNDING_WITHIN_S)
-        self.worker.send(message)
 
     def _on_message(self, report: Message | WorkerLost) -> None:
         match report:

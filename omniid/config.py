@@ -38,6 +38,13 @@ Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user whom the system has no name for
+        return str(os.getuid())
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -46,7 +53,7 @@ class Backend(_Section):
     mode: Literal["embedded", "remote"] | None = None
     environment: Literal["development", "production"] | None = None
     url: str | None = None
-    user_id: Annotated[str, Field(min_length=1)] = Field(default_factory=getpass.getuser)
+    user_id: Annotated[str, Field(min_length=1)] = Field(default_factory=_login_name)
     timezone: str | None = None
     token: SecretStr | None = None
     allow_insecure: bool = False
@@ -63,6 +70,8 @@ class Backend(_Section):
     def _is_websocket(cls, url: str | None) -> str | None:
         if url is not None and not _is_websocket_url(url):
             raise ValueError("should be a WebSocket address such as wss://assistant.example/ws")
+        if url is not None and "@" in urlsplit(url).netloc:
+            raise ValueError("should hold no name and password; the token belongs into OMNIID_TOKEN")
         return url
 
     @field_validator("token")

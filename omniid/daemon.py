@@ -7,6 +7,7 @@ import contextlib
 import os
 import random
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,15 @@ def run_daemon() -> None:
     """
     settings = config.load_default()
     logs.configure(settings.log.level, settings.log.format)
-    asyncio.run(_run(settings))
+    asyncio.run(_until_the_end(settings))
+
+
+async def _until_the_end(settings: Settings) -> None:
+    await _run(settings)
+    # All is closed. What could still be running is a name look-up in a thread that nothing can stop, and the
+    # interpreter would wait for it long beyond the time that a service manager gives.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +111,12 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
     for command in await outbox.recover(clock().wall):
         reactor.post_nowait(CommandMoved(command.id, command.state))
 
+    sock = bind(places.socket)
     async with asyncio.TaskGroup() as group:
         group.create_task(reactor.run(performer.perform), name="reactor")
         async with _running(group, session, children, reactor):
             _stop_on_signals(stop)
-            async with server.serving(bind(places.socket)):
+            async with server.serving(sock):
                 log.info("ready", socket=str(places.socket), backend=session.target_name)
                 host.notify_service_manager(f"READY=1\nSTATUS=listening on {places.socket}")
                 await stop.wait()

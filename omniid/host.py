@@ -38,8 +38,13 @@ def private_folder(path: Path) -> Path:
     Raises:
         ConfigError: it exists and is another user's, or other users may enter it.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.stat()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.stat()
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {path} cannot be used: {error.strerror}. Choose another one."
+        ) from error
     if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
         raise ConfigError(
             f"The folder {path} is open to other users. Run `chmod 700 {path}` if it is only omniid's, "

@@ -22,7 +22,14 @@ from omniid.effects import (
     StopCapture,
     StopSpeech,
 )
-from omniid.errors import NotAllowedError, NotFoundError, RefusedError, StorageError, WorkerError
+from omniid.errors import (
+    NotAllowedError,
+    NotFoundError,
+    ProtocolError,
+    RefusedError,
+    StorageError,
+    WorkerError,
+)
 from omniid.events import (
     AttemptBegun,
     CommandMoved,
@@ -51,6 +58,8 @@ from omniid.workers.channel import (
 )
 
 log = structlog.get_logger()
+
+_MOST_SPOKEN = 20_000  # characters: a quarter of an hour of talk
 
 
 class Ear(Protocol):
@@ -95,6 +104,10 @@ class Performer:
             if isinstance(effect, Move):
                 self._unrecorded.append(effect)
             return [StorageFailed(error.message)]
+        except (WorkerError, ProtocolError) as error:
+            # A child that takes no more words is on its way out; its supervisor reports that.
+            log.warning("not performed", effect=type(effect).__name__, problem=error.message)
+            return []
 
     async def _perform(self, effect: Effect) -> list[Event]:
         match effect:
@@ -190,7 +203,7 @@ class Performer:
             return []
         utterance_id = effect.utterance_id or str(uuid_utils.uuid7())
         try:
-            self._mouth.send(Say(utterance_id, effect.text))
+            self._mouth.send(Say(utterance_id, effect.text[:_MOST_SPOKEN]))
         except WorkerError as error:
             return [SpeechFailed(utterance_id, error.code, error.message)]
         return [SpeechQueued(utterance_id, effect.command_id)]

@@ -72,7 +72,7 @@ class Target:
         return f"{self.url}{separator}userId={quote(self.user_id, safe='')}"
 
     def __str__(self) -> str:
-        return "the embedded backend" if self.socket else self.url
+        return "the embedded backend" if self.socket else self.url.partition("?")[0]
 
 
 @dataclass(frozen=True, slots=True)

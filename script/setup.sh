@@ -44,7 +44,7 @@ setup_environment() {
     return
   fi
   say "Virtual environment .venv: installing omniid[$extras] and what it needs from PyPI"
-  [ -x .venv/bin/python ] || python3 -m venv .venv || stop "cannot make .venv"
+  [ -x .venv/bin/pip ] || python3 -m venv --clear .venv || stop "cannot make .venv"
   .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$extras]" || stop "pip failed; check the network"
   printf '%s' "$stamp" > .venv/installed-for
 }

@@ -59,6 +59,7 @@ from omniid.workers.channel import (
     SpeechStarted,
     TakeEmpty,
     TakeFailed,
+    TakeRecognised,
 )
 
 IDLE_S = 300.0
@@ -470,3 +471,11 @@ def test_a_reply_that_comes_while_the_user_talks_is_spoken_afterwards() -> None:
     assert assistant.snapshot().capture == "closing"
     assert assistant.handle(ENDED, 0.0) == [Speak("Sent.", "c1")]
     assert assistant.handle(TakeEmpty("t1", "no_speech"), 0.0) == []
+
+
+def test_words_of_a_cancelled_take_that_were_on_their_way_are_no_command() -> None:
+    assistant = after(PRESSED, RELEASED, ENDED)
+    assert assistant.handle(TakeCancelRequested("key"), 0.0) == [CancelCapture("t1")]
+    assert assistant.handle(TakeCancelRequested("key"), 0.0) == []
+    late = TakeRecognised("t1", "send it", 0.9, "en", 1.0, 1.0, "tiny.en", 0.0, 0.1)
+    assert assistant.handle(late, 0.0) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from typing import Annotated
 
 import typer
@@ -32,13 +33,19 @@ def ask(
     Exit codes: 0 done, 1 failed, 4 refused or sign-in needed, 5 not answered in time, 6 uncertain.
     """
     message = sys.stdin.read() if text == "-" else text
-    body = {"message": message, "wait_s": wait}
     client = Client()
-    command = client.call("POST", "/v1/commands", body, key=key, wait_s=wait)
+    # With a key of its own the command can be asked for again, and is still one command.
+    key = key or str(uuid.uuid4())
+    command = client.call("POST", "/v1/commands", {"message": message}, key=key)
+    if not json_:
+        print(command["id"], file=sys.stderr, flush=True)
+    if wait:
+        command = client.call(
+            "POST", "/v1/commands", {"message": message, "wait_s": wait}, key=key, wait_s=wait
+        )
     if json_:
         print_json(command)
     else:
-        print(command["id"], file=sys.stderr)
         print(outcome(command))
         if exit_code(command) == EXIT_QUEUED:
             print(_why_it_waits(client), file=sys.stderr)

@@ -27,25 +27,30 @@ def try_edge(arguments: list[str]) -> bool:
     """Serve `listen EDGE`; False where the full command line has to see to it."""
     if len(arguments) != _WORDS or arguments[0] != "listen" or arguments[1] not in _EDGES:
         return False
-    try:
-        answer = _post(f"/v1/listen/{arguments[1]}")
-    except OSError:
-        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(_ANSWER_WITHIN_S)
+        try:
+            connection.connect(control_socket())
+        except OSError:
+            return False
+        answer = _post(connection, f"/v1/listen/{arguments[1]}")
     if not answer.startswith(b"HTTP/1.1 200 "):
-        return False
+        # Not repeated: a toggle that is done twice is undone.
+        sys.exit("omniid: the daemon did not do it; its log or `omniid status` may say why.")
     print(next(words for state, words in STATES.items() if f'"capture":"{state}"'.encode() in answer))
     return True
 
 
-def _post(path: str) -> bytes:
+def _post(connection: socket.socket, path: str) -> bytes:
+    """The answer to a request; empty where the daemon went away meanwhile."""
     request = f"POST {path} HTTP/1.1\r\nHost: omniid\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(_ANSWER_WITHIN_S)
-        connection.connect(control_socket())
+    pieces = []
+    try:
         connection.sendall(request.encode())
-        pieces = []
         while piece := connection.recv(65_536):
             pieces.append(piece)
+    except OSError:
+        return b""
     return b"".join(pieces)
 
 

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from omniid.control.address import control_socket
-from omniid.errors import EXIT_FAILED, EXIT_REFUSED, EXIT_USAGE, NotRunningError, OmniidError
+from omniid.errors import (
+    EXIT_FAILED,
+    EXIT_REFUSED,
+    EXIT_UNCERTAIN,
+    EXIT_USAGE,
+    NotRunningError,
+    OmniidError,
+)
 
 _ANSWER_WITHIN_S = 20.0
 _REFUSED = {403, 409, 507}
@@ -24,6 +31,13 @@ class DaemonError(OmniidError):
         super().__init__(message, code=code)
         refused = status in _REFUSED or code.startswith("text_")
         self.exit_code = EXIT_REFUSED if refused else EXIT_USAGE if status in _USAGE else EXIT_FAILED
+
+
+class AnswerLostError(OmniidError):
+    """The daemon was there, and then it was not: never to be taken for "not running" and repeated blindly."""
+
+    default_code = "answer_lost"
+    exit_code = EXIT_UNCERTAIN
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -56,21 +70,30 @@ class Client:
 
         Raises:
             NotRunningError: no daemon answers.
+            AnswerLostError: it ended in the middle.
             DaemonError: the daemon refused it.
         """
         connection = _UnixConnection(self.path, _ANSWER_WITHIN_S + wait_s)
         headers = {"Content-Type": "application/json", **({"Idempotency-Key": key} if key else {})}
+        try:
+            connection.connect()
+        except OSError as error:
+            connection.close()
+            raise self._not_running() from error
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             response = connection.getresponse()
             answer: dict[str, Any] = json.loads(response.read())
         except TimeoutError as error:
             raise NotRunningError(
-                f"The daemon on {self.path} does not answer. `omniid service restart` starts it anew.",
+                f"The daemon on {self.path} does not answer. Its log may say why; end it and start it anew.",
                 code="not_answering",
             ) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise self._not_running() from error
+            raise AnswerLostError(
+                "The daemon ended before it answered, so what was asked may have been accepted. "
+                "Look with `omniid outbox list --all` before you ask again."
+            ) from error
         finally:
             connection.close()
         if response.status >= http.client.BAD_REQUEST:

@@ -224,7 +224,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 async def _on_crash(_: Request, error: Exception) -> Response:
     log.error("control request failed", exc_info=error)
-    return _problem(500, "omniid failed at this request. Its log (`omniid service logs`) says why.", "failed")
+    return _problem(500, "omniid failed at this request. Its log says why.", "failed")
 
 
 def _problem(status: int, detail: str, code: str, headers: Mapping[str, str] | None = None) -> Response:

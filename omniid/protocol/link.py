@@ -272,7 +272,7 @@ def advise(status: int) -> str:
 def _timeout_s(frame: WorkflowDraft | SystemFrame) -> float:
     timeout_ms = (frame.data or {}).get("timeout") if isinstance(frame, SystemFrame) else None
     if isinstance(timeout_ms, int | float) and not isinstance(timeout_ms, bool) and timeout_ms > 0:
-        return min(timeout_ms / 1000, LONGEST_REPLY_S)
+        return min(timeout_ms, LONGEST_REPLY_S * 1000) / 1000
     return LONGEST_REPLY_S
 
 

@@ -124,7 +124,7 @@ def remove(name: str) -> Path:
     choice = _in_cache(name)
     if choice is None:
         raise RecognitionError(
-            f"There is no model {name} in {cache_folder()}; `omniid models list` shows what there is.",
+            f"There is no model {name} in {cache_folder()}; `omniid models path` shows the one in use.",
             code="model_missing",
         )
     shutil.rmtree(choice.path)

@@ -200,10 +200,7 @@ class Outbox:
                 "SELECT id FROM commands WHERE state IN (?, ?) ORDER BY position", tuple(ON_THE_WIRE)
             ).fetchall()
             reason = "omniid ended before its answer came"
-            connection.execute(
-                f"DELETE FROM commands WHERE changed_at < ? AND state IN ({_marks(ENDED)})",  # noqa: S608 only marks
-                (_text(now - _KEPT_FOR), *ENDED),
-            )
+            _purge(connection, now)
             return [_step(connection, row["id"], State.UNCERTAIN, now, reason=reason) for row in rows]
 
         return await self._database.run(work)
@@ -212,6 +209,7 @@ class Outbox:
         """Let commands expire that waited too long for their turn, or for the user to sign in."""
 
         def work(connection: sqlite3.Connection) -> list[Command]:
+            _purge(connection, now)
             rows = connection.execute(
                 "SELECT id, state FROM commands WHERE (state = ? AND expires_at <= ?)"
                 " OR (state = ? AND changed_at <= ?) ORDER BY position",
@@ -264,7 +262,7 @@ def _step(
     reason: str | None = None,
     reply: Reply | None = None,
 ) -> Command:
-    row = _row(connection, command_id)
+    row = _row(connection, command_id, exact=True)
     current = State(row["state"])
     if not may_become(current, to):
         raise NotAllowedError(f"Command {row['id']} is {current} and cannot become {to}.")
@@ -296,6 +294,14 @@ def _same(row: sqlite3.Row, new: NewCommand) -> Command:
     return _command(row)
 
 
+def _purge(connection: sqlite3.Connection, now: datetime) -> None:
+    """Forget commands that ended long ago."""
+    connection.execute(
+        f"DELETE FROM commands WHERE changed_at < ? AND state IN ({_marks(ENDED)})",  # noqa: S608 only marks
+        (_text(now - _KEPT_FOR), *ENDED),
+    )
+
+
 def _marks(values: frozenset[State]) -> str:
     return ", ".join("?" * len(values))
 
@@ -310,7 +316,14 @@ def _may_have_been_done(connection: sqlite3.Connection, command_id: str) -> bool
     return unanswered.fetchone() is not None
 
 
-def _row(connection: sqlite3.Connection, command_id: str) -> sqlite3.Row:
+def _row(connection: sqlite3.Connection, command_id: str, *, exact: bool = False) -> sqlite3.Row:
+    """The command with this id or, where a person may have typed it, with this beginning of one."""
+    if exact:
+        row: sqlite3.Row | None
+        row = connection.execute("SELECT * FROM commands WHERE id = ?", (command_id,)).fetchone()
+        if row is None:
+            raise NotFoundError(f"There is no command {command_id!r}.")
+        return row
     rows: list[sqlite3.Row] = connection.execute(
         "SELECT * FROM commands WHERE substr(id, 1, length(?)) = ? LIMIT 2", (command_id, command_id)
     ).fetchall()

@@ -141,3 +141,19 @@ def test_commands_wait_while_the_backend_is_away_and_go_out_in_order_once(tmp_pa
             for id_ in accepted:
                 assert flow.until(running, "command_settled")["command_id"] == id_
         assert [frame["payload"]["message"] for _, frame in received] == texts
+
+
+def test_a_reply_of_more_than_a_megabyte_is_taken_and_the_daemon_lives(tmp_path: Path) -> None:
+    answer = {"type": "response", "status": "success", "data": {"message": "Long. " * 200_000}}
+    with field_server(answer) as (port, _):
+        config: Config = {
+            "backend": {"url": address(port)},
+            "audio": {"output_file": tmp_path / "speaker.wav"},
+        }
+        with flow.daemon(tmp_path / "house", config) as running:
+            flow.until_ready(running)
+            command = running.client.call("POST", "/v1/commands", {"message": "tell me all", "wait_s": 30})
+            assert command["state"] == "done"
+            assert len(command["reply"]["content"]) > 1_000_000
+            assert running.client.call("DELETE", "/v1/speech") == {"accepted": True}
+            assert running.client.call("GET", "/v1/health") == {"ok": True}

@@ -543,3 +543,11 @@ def test_every_command_gets_exactly_one_last_word(steps: list[tuple[str, Any]], 
 
     last_words = [event.command_id for event in events if isinstance(event, LAST_WORDS)]
     assert sorted(last_words) == sorted(written)
+
+
+def test_a_question_with_an_absurd_timeout_changes_nothing_else() -> None:
+    link = new_link("c1")
+    data = {"action": "user_intervention_required", "timeout": 10**400, "message": "Which Ann?"}
+    (asked,) = receive(link, {"type": "system", "data": data})
+    assert isinstance(asked, QuestionAsked)
+    assert deadline_of(link) is not None
