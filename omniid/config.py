@@ -238,6 +238,7 @@ def _mistake(one: dict[str, Any], path: Path, origins: Mapping[str, str]) -> str
     origin = origins.get(key) or next(within, str(path))
     # The value under a misspelt key may be the token.
     hidden = isinstance(one["input"], dict) or key.endswith("token") or one["type"] == "extra_forbidden"
+    hidden = hidden or "@" in str(one["input"])  # a password in an address
     given = "" if hidden else f" = {one['input']!r}"
     return f"{origin}: {key}{given}: {_advice(one, key)}"
 

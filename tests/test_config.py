@@ -202,4 +202,6 @@ def test_the_token_is_in_no_picture_of_the_settings(tmp_path: Path) -> None:
 
 def test_a_name_and_password_in_the_address_are_refused(tmp_path: Path) -> None:
     text = '[backend]\nurl = "wss://ann:secret@a.example/ws"\n'
-    assert "no name and password" in mistakes(tmp_path, text)
+    found = mistakes(tmp_path, text)
+    assert "no name and password" in found
+    assert "secret" not in found
