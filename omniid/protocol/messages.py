@@ -148,7 +148,6 @@ def _only(*types: type) -> BeforeValidator:
 
 
 Text = Annotated[str | None, _only(str)]
-Number = Annotated[float | None, _only(int, float)]
 Flag = Annotated[bool | None, _only(bool)]
 Record = Annotated[dict[str, Any] | None, _only(dict)]
 Listing = Annotated[list[Any] | None, _only(list)]
