@@ -13,22 +13,30 @@ from typing import Literal, Protocol
 
 import uuid_utils
 
-from omniid import __version__, fate
+from omniid import __version__, fate, wording
 from omniid.assistant import Assistant
+from omniid.authority import Authority
 from omniid.control.schema import (
+    MAX_WAIT_S,
     VERBS,
     Accepted,
+    AnswerRequest,
+    AuthView,
     CommandList,
     CommandRequest,
     CommandView,
     HealthView,
     ListenView,
+    QuestionList,
+    QuestionView,
     SpeechView,
     StatusView,
     WorkerView,
 )
 from omniid.control.server import Call, Handler
+from omniid.errors import BadRequestError, NotFoundError, RefusedError, StorageError
 from omniid.events import (
+    AnswerUnwanted,
     CommandMoved,
     CommandQueued,
     Event,
@@ -36,12 +44,16 @@ from omniid.events import (
     KeyPressed,
     KeyReleased,
     KeyToggled,
+    QuestionAnswered,
     SpeechRequested,
+    StorageFailed,
     TakeCancelRequested,
 )
 from omniid.fate import State
+from omniid.metrics import CONTENT_TYPE, Gauges, Metrics
 from omniid.moment import Moment
-from omniid.performer import Performer
+from omniid.performer import Asked, Performer
+from omniid.protocol.link import Answer
 from omniid.reactor import Reactor
 from omniid.session import Session
 from omniid.storage.outbox import Command, Outbox
@@ -55,7 +67,7 @@ class Child(Protocol):
     def pid(self) -> int | None: ...
 
 
-def handlers(*parts: CommandVerbs | UserVerbs | HouseVerbs) -> dict[str, Handler]:
+def handlers(*parts: CommandVerbs | UserVerbs | BackendVerbs | HouseVerbs) -> dict[str, Handler]:
     """Each verb's method, by the verb's name, wherever among the parts it stands."""
     return {
         verb.name: next(getattr(part, verb.name) for part in parts if hasattr(part, verb.name))
@@ -68,6 +80,7 @@ class CommandVerbs:
 
     def __init__(
         self,
+        assistant: Assistant,
         outbox: Outbox,
         performer: Performer,
         reactor: Reactor,
@@ -75,6 +88,7 @@ class CommandVerbs:
         timelines: Timelines,
         clock: Callable[[], Moment],
     ) -> None:
+        self._assistant = assistant
         self._outbox = outbox
         self._performer = performer
         self._reactor = reactor
@@ -85,31 +99,51 @@ class CommandVerbs:
     async def command_add(self, call: Call) -> CommandView:
         request: CommandRequest = call.body
         kind: Literal["voice", "text"] = "voice" if request.type == "voice_command" else "text"
+        source = request.source or (None if call.idempotency_key else "api")
+        command, is_new = await self._accept(
+            Asked(kind, request.message, request.metadata, call.idempotency_key, source)
+        )
+        if is_new:
+            self._reactor.post_nowait(CommandQueued(command.id, kind, command.message))
+        return await self._settled(command.id, request.wait_s)
+
+    async def _accept(self, asked: Asked) -> tuple[Command, bool]:
+        try:
+            return await self._performer.accept(asked)
+        except StorageError as error:
+            self._reactor.post_nowait(StorageFailed(error.message))
+            raise
+
+    async def command_get(self, call: Call) -> CommandView:
+        found = await self._outbox.get(call.id)
+        return await self._settled(found.id, _seconds(call.query.get("wait_s")))
+
+    async def _settled(self, command_id: str, wait_s: float) -> CommandView:
+        """The command once it has its word, or as it is when the time is up."""
         settled = asyncio.Event()
-        wanted: set[str] = set()
 
         def watch(event: Event) -> None:
-            if isinstance(event, CommandMoved) and event.command_id in wanted and _has_word(event.state):
+            if isinstance(event, CommandMoved) and event.command_id == command_id and _has_word(event.state):
                 settled.set()
 
         with self._reactor.observing(watch):
-            command, new = await self._performer.accept(
-                kind, request.message, request.metadata, call.idempotency_key
-            )
-            wanted.add(command.id)
-            if new:
-                self._reactor.post_nowait(CommandQueued(command.id, kind, command.message))
-            command = await self._outbox.get(command.id)
-            if request.wait_s and not _has_word(command.state):
-                await _wait(settled, request.wait_s)
-                command = await self._outbox.get(command.id)
+            command = await self._outbox.get(command_id)
+            if wait_s and not _has_word(command.state):
+                await _wait(settled, wait_s)
+                command = await self._outbox.get(command_id)
         return self._view(command)
 
-    async def command_get(self, call: Call) -> CommandView:
-        return self._view(await self._outbox.get(call.id))
+    async def command_edit(self, call: Call) -> CommandView:
+        message = wording.clean(call.body.message)
+        return self._view(await self._outbox.edit(call.id, message, self._clock().wall))
 
     async def command_cancel(self, call: Call) -> CommandView:
-        return await self._decide(call.id, State.CANCELLED, "cancelled by the user")
+        command = await self._outbox.cancel(call.id, self._clock().wall)
+        called_off = command.state is State.CANCELLED
+        self._reactor.post_nowait(
+            CommandMoved(command.id, command.state) if called_off else AnswerUnwanted(command.id)
+        )
+        return self._view(command)
 
     async def command_drop(self, call: Call) -> CommandView:
         return await self._decide(call.id, State.DROPPED, "given up by the user")
@@ -122,7 +156,19 @@ class CommandVerbs:
 
     async def outbox(self, call: Call) -> CommandList:
         commands = await self._outbox.list(ended="all" in call.query)
-        return CommandList(commands=[self._view(command) for command in commands])
+        views = [self._view(command) for command in commands]
+        line = [view for view in views if view.state == State.QUEUED]
+        for place, view in enumerate(line):
+            view.waits_for = self._what_the_head_waits_for() if place == 0 else f"{place} before it"
+        return CommandList(commands=views)
+
+    def _what_the_head_waits_for(self) -> str:
+        now = self._assistant.snapshot()
+        if now.link != "ready":
+            return f"the link, which is {now.link.replace('_', ' ')}"
+        if len(now.in_flight) >= now.window:
+            return f"the answer to {now.in_flight[0]}"
+        return "its turn"
 
     async def _decide(self, command_id: str, to: State, reason: str) -> CommandView:
         found = await self._outbox.get(command_id)
@@ -138,6 +184,7 @@ class CommandVerbs:
             state=command.state,
             reason=command.reason,
             reply=command.reply,
+            answer_wanted=command.answer_wanted,
             attempts=command.attempts,
             created_at=command.created_at.isoformat(),
             changed_at=command.changed_at.isoformat(),
@@ -192,6 +239,74 @@ class UserVerbs:
         return Accepted()
 
 
+class BackendVerbs:
+    """The link: its questions, its token, a new one."""
+
+    def __init__(
+        self,
+        assistant: Assistant,
+        authority: Authority,
+        session: Session,
+        reactor: Reactor,
+        clock: Callable[[], Moment],
+    ) -> None:
+        self._assistant = assistant
+        self._authority = authority
+        self._session = session
+        self._reactor = reactor
+        self._clock = clock
+
+    async def questions(self, _: Call) -> QuestionList:
+        now = self._clock().monotonic
+        return QuestionList(
+            questions=[
+                QuestionView(
+                    id=question.id,
+                    kind=question.asked.kind,
+                    text=question.asked.text,
+                    command_id=question.asked.command_id,
+                    open_for_s=round(max(0.0, question.until - now), 1),
+                    raw=question.asked.raw,
+                )
+                for question in self._assistant.questions.values()
+            ]
+        )
+
+    async def question_answer(self, call: Call) -> Accepted:
+        question = self._assistant.questions.get(call.id)
+        if question is None:
+            raise NotFoundError(f"There is no open question {call.id!r}. GET /v1/questions lists them.")
+        given: AnswerRequest = call.body
+        asked = question.asked
+        if (given.action is None) == (asked.kind == "approval"):
+            wanted = "action" if asked.kind == "approval" else "value"
+            raise BadRequestError(f"A question of the kind {asked.kind} is answered with {wanted!r}.")
+        answer = Answer(asked.session_id or "", given.step_id or asked.step_id, given.value, given.action)
+        if not self._session.answer(answer):
+            raise RefusedError(
+                "The link to the backend is away. The question stays open; answer it again soon.",
+                code="link_away",
+            )
+        self._reactor.post_nowait(QuestionAnswered(question.id))
+        return Accepted()
+
+    async def auth(self, _: Call) -> AuthView:
+        state, origin, advice = self._authority.view()
+        return AuthView(state=state, origin=origin, advice=advice)
+
+    async def auth_login(self, call: Call) -> AuthView:
+        self._session.reconnect()
+        return await self.auth(call)
+
+    async def auth_logout(self, call: Call) -> AuthView:
+        self._session.reconnect()
+        return await self.auth(call)
+
+    async def reconnect(self, _: Call) -> Accepted:
+        self._session.reconnect()
+        return Accepted()
+
+
 class HouseVerbs:
     """The daemon itself."""
 
@@ -201,11 +316,13 @@ class HouseVerbs:
         outbox: Outbox,
         session: Session,
         children: Mapping[str, Child],
+        metrics: Metrics,
         stop: Callable[[], None],
     ) -> None:
         self._assistant = assistant
         self._outbox = outbox
         self._session = session
+        self._metrics = metrics
         self._children = children
         self._stop = stop
         self._started_at = time.monotonic()
@@ -225,6 +342,8 @@ class HouseVerbs:
             link=snapshot.link,
             link_reason=snapshot.link_reason,
             capture=snapshot.capture,
+            in_flight=len(snapshot.in_flight),
+            questions=len(self._assistant.questions),
             recognising=snapshot.recognising,
             speaking=snapshot.speaking,
             outbox={state: counts[state] for state in State if state in counts},
@@ -235,9 +354,20 @@ class HouseVerbs:
             problems=snapshot.problems,
         )
 
-    async def reconnect(self, _: Call) -> Accepted:
-        self._session.reconnect()
-        return Accepted()
+    async def metrics(self) -> tuple[bytes, str]:
+        """The page for Prometheus, and its media type."""
+        snapshot = self._assistant.snapshot()
+        heard_at = self._session.last_heard_at
+        now = time.monotonic()
+        gauges = Gauges(
+            link=snapshot.link,
+            outbox=await self._outbox.counts(),
+            in_flight=len(snapshot.in_flight),
+            window=snapshot.window,
+            uptime_s=now - self._started_at,
+            last_frame_age_s=None if heard_at is None else now - heard_at,
+        )
+        return await asyncio.to_thread(self._metrics.render, gauges), CONTENT_TYPE
 
     async def shutdown(self, _: Call) -> Accepted:
         self._stop()
@@ -255,3 +385,13 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
     except TimeoutError:
         return  # the caller is given the state so far
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        seconds = float(text or 0)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_WAIT_S:
+        raise BadRequestError(f"wait_s should be a number of seconds from 0 to {MAX_WAIT_S:.0f}.")
+    return seconds

@@ -7,6 +7,7 @@ are doing. It reads no clock, opens nothing and waits for nothing: every rule be
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,46 +15,30 @@ from omniid.effects import (
     CancelCapture,
     Effect,
     Enqueue,
-    ExpireOverdue,
-    Move,
+    ProbeStorage,
+    RecordWhatFailed,
     ReplaceEar,
-    SendNext,
     Speak,
     StartCapture,
     StopCapture,
     StopSpeech,
 )
 from omniid.events import (
-    AttemptBegun,
     ClockTicked,
-    CommandMoved,
-    CommandQueued,
     CommandRefused,
-    CommandRejected,
-    CommandSettled,
-    CommandUncertain,
-    CommandWritten,
     Event,
     HushRequested,
     KeyPressed,
     KeyReleased,
     KeyToggled,
-    LateReplyArrived,
-    LinkDialling,
-    LinkLost,
-    LinkOpened,
-    LinkSpoilt,
-    LinkStopped,
     SpeechRequested,
     StorageFailed,
+    StorageWorks,
     TakeCancelRequested,
-    WindowGrew,
     WorkerFailed,
     WorkerStood,
-    WriteFailed,
 )
-from omniid.fate import State
-from omniid.protocol.chat import Reply
+from omniid.line import Kind, Line, LineSettings, LinkState, Question
 from omniid.workers.channel import (
     CaptureEnded,
     CaptureOpened,
@@ -66,15 +51,12 @@ from omniid.workers.channel import (
 )
 
 Capture = Literal["idle", "opening", "listening", "closing"]
-LinkState = Literal["offline", "connecting", "ready", "waiting", "needs_token", "stopped"]
 SpeakWhen = Literal["always", "voice", "never"]
 
 _NOT_THE_MICROPHONES = frozenset(
     {"model_missing", "model_unusable", "recognition_failed", "failed", "busy", "worker_not_ready"}
 )
 _MOST_HELD = 5
-_OFFLINE_WORDS = "I am offline. Your command waits, and goes out as soon as I am back."
-_OUTCOMES = {"done": State.DONE, "failed": State.FAILED, "needs_auth": State.NEEDS_AUTH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +71,7 @@ class Snapshot:
     link: LinkState
     link_reason: str | None
     in_flight: tuple[str, ...]
+    window: int
     problems: dict[str, str]
 
 
@@ -105,35 +88,35 @@ class _State:
     speaking: bool = False
     utterances: int = 0  # handed to the voice and not yet over
     held: deque[Speak] = field(default_factory=lambda: deque(maxlen=_MOST_HELD))  # to be said after the take
-    link: LinkState = "offline"
-    link_reason: str | None = None
-    window: int = 0
-    # Commands handed to the link and not yet settled, each with how it came in.
-    in_flight: dict[str, Literal["voice", "text"]] = field(default_factory=dict)
-    # Those of them the user was told to be uncertain; a late word about any other changes nothing.
-    uncertain: dict[str, Literal["voice", "text"]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
 
 class Assistant:
     """Turns events into effects; see the module's words."""
 
-    def __init__(self, speak_when: SpeakWhen, idle_unload_s: float) -> None:
+    def __init__(self, speak_when: SpeakWhen, idle_unload_s: float, line: LineSettings | None = None) -> None:
         self._speak_when = speak_when
         self._idle_unload_s = idle_unload_s
         self._state = _State()
+        self._line = Line(line or LineSettings(), self._tell)
+
+    @property
+    def questions(self) -> Mapping[str, Question]:
+        """What the server has asked and the user has not answered, by its id."""
+        return self._line.questions
 
     def snapshot(self) -> Snapshot:
         state = self._state
         return Snapshot(
-            headline=_headline(state),
+            headline=_headline(state, self._line),
             capture="closing" if state.closing else state.capture,
             take_id=state.take_id,
             recognising=len(state.recognising),
             speaking=state.speaking,
-            link=state.link,
-            link_reason=state.link_reason,
-            in_flight=tuple(state.in_flight),
+            link=self._line.link,
+            link_reason=self._line.reason,
+            in_flight=tuple(self._line.in_flight),
+            window=self._line.window,
             problems=dict(state.problems),
         )
 
@@ -152,16 +135,14 @@ class Assistant:
             ):
                 self._state.ear_used_at = now
                 return self._on_take(event)
-            case LinkDialling() | LinkOpened() | WindowGrew() | LinkLost() | LinkStopped():
-                return self._on_link(event)
             case SpeechRequested() | HushRequested() | SpeechStarted() | SpeechFinished() | SpeechFailed():
                 return self._on_speech(event)
             case ClockTicked():
                 return self._on_tick(now)
-            case WorkerFailed() | WorkerStood() | StorageFailed():
+            case WorkerFailed() | WorkerStood() | StorageFailed() | StorageWorks():
                 return self._on_house(event)
             case _:
-                return self._on_command(event)
+                return self._line.handle(event, now)
 
     # --- the key and the take ----------------------------------------------------------------------------
 
@@ -250,86 +231,9 @@ class Assistant:
         self._state.problems.pop("recognition", None)
         return self._capture_over(take_id)
 
-    # --- the link and the line ---------------------------------------------------------------------------
-
-    def _on_link(
-        self, event: LinkDialling | LinkOpened | WindowGrew | LinkLost | LinkStopped
-    ) -> list[Effect]:
-        state = self._state
-        match event:
-            case LinkDialling():
-                state.link, state.window = "connecting", 0
-                return []
-            case LinkOpened(window=window) | WindowGrew(window=window):
-                state.link, state.link_reason, state.window = "ready", None, window
-                return self._send_if_room()
-            case LinkLost(reason=reason):
-                state.link, state.link_reason, state.window = "waiting", reason, 0
-                return []
-            case LinkStopped(reason=reason, needs_token=needs_token):
-                state.link = "needs_token" if needs_token else "stopped"
-                state.link_reason, state.window = reason, 0
-                return []
-
-    def _on_command(self, event: Event) -> list[Effect]:
-        state = self._state
-        match event:
-            case CommandQueued(kind=kind):
-                waits = kind == "voice" and state.link != "ready" and not event.again
-                return [*(self._tell(_OFFLINE_WORDS, kind) if waits else []), *self._send_if_room()]
-            case AttemptBegun(command_id=command_id, kind=kind):
-                state.in_flight[command_id] = kind
-                state.uncertain.pop(command_id, None)
-                return self._send_if_room()
-            case CommandWritten(command_id=command_id):
-                return [Move(command_id, State.WAITING)] if command_id in state.in_flight else []
-            case WriteFailed(command_id=command_id):
-                self._land(command_id)
-                return [Move(command_id, State.QUEUED, "it could not be written; it keeps its place")]
-            case CommandSettled(command_id=command_id, reply=reply):
-                kind = self._land(command_id)
-                return [*self._settle(command_id, reply, kind), *self._send_if_room()]
-            case LateReplyArrived(command_id=command_id, reply=reply):
-                known = state.uncertain.pop(command_id, None)
-                move = Move(command_id, _OUTCOMES[reply.outcome], reply=reply)
-                return [move] if known is None else self._settle(command_id, reply, known)
-            case LinkSpoilt():
-                state.window = 0
-                return []
-            case CommandMoved(command_id=command_id, state=moved):
-                if moved is not State.UNCERTAIN:
-                    state.uncertain.pop(command_id, None)
-                return []
-            case CommandUncertain(command_id=command_id, reason=reason, repeatable=repeatable):
-                return self._lose(command_id, reason, repeatable=repeatable)
-            case CommandRejected(command_id=command_id, reason=reason):
-                kind = self._land(command_id)
-                return [Move(command_id, State.REJECTED, reason), *self._tell(f"Not done: {reason}.", kind)]
-            case _:
-                return []
-
-    def _settle(self, command_id: str, reply: Reply, kind: Literal["voice", "text"]) -> list[Effect]:
-        move = Move(command_id, _OUTCOMES[reply.outcome], reply=reply)
-        return [move, *self._tell(reply.content, kind, command_id)]
-
-    def _lose(self, command_id: str, reason: str, *, repeatable: bool) -> list[Effect]:
-        kind = self._land(command_id)
-        if repeatable:
-            return [Move(command_id, State.QUEUED, f"{reason}; the server knows a repeated id")]
-        self._state.uncertain[command_id] = kind
-        words = "I cannot tell whether your last command was done. Please check before you repeat it."
-        return [Move(command_id, State.UNCERTAIN, reason), *self._tell(words, kind)]
-
-    def _land(self, command_id: str) -> Literal["voice", "text"]:
-        """Take a command off the wire; how it came in."""
-        return self._state.in_flight.pop(command_id, "text")
-
-    def _send_if_room(self) -> list[Effect]:
-        return [SendNext()] if len(self._state.in_flight) < self._state.window else []
-
     # --- the voice ---------------------------------------------------------------------------------------
 
-    def _tell(self, text: str, kind: Literal["voice", "text"], command_id: str | None = None) -> list[Effect]:
+    def _tell(self, text: str, kind: Kind, command_id: str | None = None) -> list[Effect]:
         wanted = self._speak_when == "always" or (self._speak_when == "voice" and kind == "voice")
         if not wanted:
             return []
@@ -374,7 +278,7 @@ class Assistant:
 
     # --- the house ---------------------------------------------------------------------------------------
 
-    def _on_house(self, event: WorkerFailed | WorkerStood | StorageFailed) -> list[Effect]:
+    def _on_house(self, event: WorkerFailed | WorkerStood | StorageFailed | StorageWorks) -> list[Effect]:
         state = self._state
         match event:
             case WorkerFailed(worker="ear", message=message):
@@ -395,28 +299,31 @@ class Assistant:
             case StorageFailed(message=message):
                 state.problems["storage"] = message
                 return []
+            case StorageWorks():
+                state.problems.pop("storage", None)
+                return [RecordWhatFailed()]
 
     def _on_tick(self, now: float) -> list[Effect]:
         state = self._state
-        state.problems.pop("storage", None)
         idle = state.capture == "idle" and not state.recognising
         unload = idle and state.ear_used_at is not None and now - state.ear_used_at >= self._idle_unload_s
         if unload:
             state.ear_used_at = None
-        return [ExpireOverdue(), *self._send_if_room(), *([ReplaceEar()] if unload else [])]
+        probe: list[Effect] = [ProbeStorage()] if "storage" in state.problems else []
+        return [*probe, *self._line.tick(now), *([ReplaceEar()] if unload else [])]
 
 
-def _headline(state: _State) -> str:
+def _headline(state: _State, line: Line) -> str:
     if state.capture != "idle":
         return "listening"
     if state.recognising:
         return "recognising"
     if state.speaking:
         return "speaking"
-    if state.in_flight:
+    if line.in_flight:
         return "waiting for an answer"
     return {"ready": "ready", "needs_token": "waiting for a token", "stopped": "stopped"}.get(
-        state.link, "offline"
+        line.link, "offline"
     )
 
 

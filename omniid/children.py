@@ -161,7 +161,7 @@ class Children:
         self.ear = EarPort(settings, post)
         self.mouth = None if settings.speech.engine == "none" else MouthPort(settings, post)
         self._backend: Service | None = None
-        if settings.backend.embedded:
+        if settings.route != "remote":
             self._backend = _backend(backend_socket, backend_data, post, wake_link)
 
     def by_name(self) -> dict[str, Supervised]:

@@ -27,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 
+from omniid import rollout
 from omniid.errors import ConfigError
 
 URLS = {"development": "ws://localhost:8000/ws", "production": "wss://api.omnii.app/ws"}
@@ -50,12 +51,15 @@ class _Section(BaseModel):
 
 
 class Backend(_Section):
-    mode: Literal["embedded", "remote"] | None = None
+    mode: Literal["embedded", "remote", "auto"] | None = None
     environment: Literal["development", "production"] | None = None
     url: str | None = None
     user_id: Annotated[str, Field(min_length=1)] = Field(default_factory=_login_name)
     timezone: str | None = None
     token: SecretStr | None = None
+    token_command: Annotated[str, Field(min_length=1)] | None = None
+    ca_file: Path | None = None
+    seal_key_file: Path | None = None
     allow_insecure: bool = False
 
     @field_validator("timezone")
@@ -86,8 +90,8 @@ class Backend(_Section):
 
     @model_validator(mode="after")
     def _is_reachable_safely(self) -> Backend:
-        if self.mode == "remote" and self.remote_url is None:
-            raise ValueError('mode = "remote" needs a url, or environment = "production"')
+        if self.mode in {"remote", "auto"} and self.remote_url is None:
+            raise ValueError(f'mode = "{self.mode}" needs a url, or environment = "production"')
         url = self.remote_url
         if url and urlsplit(url).scheme == "ws" and not self.allow_insecure and not _is_loopback(url):
             raise ValueError(
@@ -102,9 +106,10 @@ class Backend(_Section):
         return self.url or (URLS[self.environment] if self.environment else None)
 
     @property
-    def embedded(self) -> bool:
-        """Whether omniid runs its own backend."""
-        return self.mode == "embedded" or (self.mode is None and self.remote_url is None)
+    def leaves_in_clear(self) -> bool:
+        """Whether words leave this machine unencrypted, as `allow_insecure` permits."""
+        url = self.remote_url
+        return bool(url) and urlsplit(url).scheme == "ws" and not _is_loopback(str(url))
 
 
 class Session(_Section):
@@ -114,10 +119,15 @@ class Session(_Section):
     backoff_max_s: Seconds = 60
     max_in_flight: Count = 16
     reply_timeout_s: Seconds = 120
+    compression: bool = True
+    encoding: Literal["auto", "json", "msgpack"] = "auto"
+    rate_limit_per_minute: Annotated[int, Field(ge=0)] = 100
+    debounce_ms: Annotated[int, Field(ge=0, le=60_000)] = 300
     max_frame_bytes: Annotated[int, Field(ge=65_536)] = 16 * 1024 * 1024
 
 
 class Delivery(_Section):
+    uncertain: Literal["ask", "resend", "drop"] = "ask"
     voice_ttl_s: Seconds = 600
     text_ttl_s: Seconds = 86_400
     max_commands: Count = 1_000
@@ -152,6 +162,11 @@ class Speech(_Section):
     when: Literal["always", "voice", "never"] = "always"
 
 
+class Features(_Section):
+    websocket: bool = True
+    rollout_percent: Annotated[float, Field(ge=0, le=100)] = 100
+
+
 class Control(_Section):
     socket: Path | None = None
 
@@ -172,6 +187,17 @@ class Settings(_Section):
     speech: Speech = Speech()
     control: Control = Control()
     log: Log = Log()
+    features: Features = Features()
+
+    @property
+    def route(self) -> Literal["embedded", "remote", "auto"]:
+        """Which backend serves this user, once the feature flags have had their say."""
+        backend, features = self.backend, self.features
+        if backend.remote_url is None or backend.mode == "embedded" or not features.websocket:
+            return "embedded"
+        if not rollout.includes(backend.user_id, features.rollout_percent):
+            return "embedded"
+        return backend.mode or "remote"
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:

@@ -5,35 +5,41 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from omniid import config, host, logs
-from omniid.api import CommandVerbs, HouseVerbs, UserVerbs, handlers
+from omniid import authority, config, host, logs, reach, wake
+from omniid.api import BackendVerbs, CommandVerbs, HouseVerbs, UserVerbs, handlers
 from omniid.assistant import Assistant
+from omniid.authority import Authority
 from omniid.children import Children
 from omniid.config import Settings
 from omniid.control.server import ControlServer, bind
 from omniid.control.stream import EventHub
-from omniid.events import ClockTicked, CommandMoved, LinkEvent
-from omniid.performer import Performer
-from omniid.protocol.backoff import Backoff
-from omniid.protocol.link import LinkSettings
+from omniid.credentials import Credentials
+from omniid.errors import StorageError
+from omniid.events import ClockTicked, CommandMoved, Event, StopRequested
+from omniid.line import LineSettings
+from omniid.metrics import Metrics
+from omniid.performer import Parts, Performer
 from omniid.reactor import Reactor
-from omniid.session import Session, SessionSettings, Target
-from omniid.storage.database import Database, OwnerLock
+from omniid.storage.database import Database
 from omniid.storage.outbox import Limits, Outbox
+from omniid.storage.owner_lock import OwnerLock
 from omniid.timeline import Timelines
 
 log = structlog.get_logger()
 
 TICK_S = 10.0
+LANDED_WITHIN_S = 2.0
+FORGET_EVERY_S = 3600.0
 
 
 def run_daemon() -> None:
@@ -89,53 +95,98 @@ def _owned(path: Path) -> Iterator[None]:
 async def _serve(settings: Settings, places: _Places, database: Database) -> None:
     clock = host.Clock(settings.backend.timezone or host.timezone_name())
     hub = EventHub()
-    timelines = Timelines()
-    assistant = Assistant(settings.speech.when, settings.recognition.idle_unload_s)
+    metrics = Metrics()
+    timelines = Timelines(metrics.stage_reached)
+    assistant = Assistant(settings.speech.when, settings.recognition.idle_unload_s, _line(settings))
     reactor = Reactor(assistant, timelines, hub, clock)
     outbox = Outbox(database, _limits(settings))
-    session = _session(settings, places, clock, reactor)
+    whoami = _authority(settings)
+    session = reach.session(settings, places.embedded, whoami, clock=clock, post=reactor.post)
+    desk = reach.stand_in(settings, places.embedded, clock=clock, post=reactor.post)
     children = Children(settings, places.embedded, places.embedded_data, reactor.post_nowait, session.wake)
-    performer = Performer(outbox, session, children.ear, children.mouth, clock)
+    parts = Parts(outbox, session, children.ear, children.mouth, _later(reactor), desk)
+    performer = Performer(parts, clock, settings.session.debounce_ms / 1000)
     stop = asyncio.Event()
 
-    house = HouseVerbs(assistant, outbox, session, children.by_name(), stop.set)
+    house = HouseVerbs(assistant, outbox, session, children.by_name(), metrics, stop.set)
     server = ControlServer(
         handlers(
-            CommandVerbs(outbox, performer, reactor, session, timelines, clock),
+            CommandVerbs(assistant, outbox, performer, reactor, session, timelines, clock),
             UserVerbs(assistant, reactor, performer),
+            BackendVerbs(assistant, whoami, session, reactor, clock),
             house,
         ),
         hub,
         house.status,
+        house.metrics,
     )
-    for command in await outbox.recover(clock().wall):
-        reactor.post_nowait(CommandMoved(command.id, command.state))
+    await _take_stock(outbox, reactor, clock().wall)
+    _warn(settings)
 
     sock = bind(places.socket)
+    lasting = {
+        **{name: child.run() for name, child in children.by_name().items()},
+        "session": session.run(),
+        "wake": wake.watch(lambda _: session.look_again()),
+        "tick": _tick(reactor),
+        "housekeeping": _forget_old(outbox, clock),
+        **({"desk": desk.run()} if desk is not None else {}),
+    }
     async with asyncio.TaskGroup() as group:
         group.create_task(reactor.run(performer.perform), name="reactor")
-        async with _running(group, session, children, reactor):
-            _stop_on_signals(stop)
-            async with server.serving(sock):
-                log.info("ready", socket=str(places.socket), backend=session.target_name)
-                host.notify_service_manager(f"READY=1\nSTATUS=listening on {places.socket}")
-                await stop.wait()
-                host.notify_service_manager("STOPPING=1")
-                log.info("stopping")
+        with reactor.observing(metrics.observe), reactor.observing(whoami.observe):
+            async with _running(group, lasting):
+                _stop_on_signals(stop)
+                async with server.serving(sock):
+                    log.info("ready", socket=str(places.socket), backend=session.target_name)
+                    host.notify_service_manager(f"READY=1\nSTATUS=listening on {places.socket}")
+                    await stop.wait()
+                    host.notify_service_manager("STOPPING=1")
+                    log.info("stopping")
+                    await _land(assistant, reactor)
         reactor.stop()
     places.socket.unlink(missing_ok=True)
 
 
+async def _take_stock(outbox: Outbox, reactor: Reactor, now: datetime) -> None:
+    """What became of the commands while omniid did not run."""
+    await outbox.forget_old(now)
+    for command in await outbox.recover(now):
+        reactor.post_nowait(CommandMoved(command.id, command.state))
+
+
+def _warn(settings: Settings) -> None:
+    if settings.route != "embedded" and settings.backend.leaves_in_clear:
+        log.warning(
+            "your words leave this machine in clear text, as allow_insecure permits",
+            url=settings.backend.remote_url,
+        )
+
+
+async def _land(assistant: Assistant, reactor: Reactor) -> None:
+    """Send nothing new, and give what is in flight a moment to be answered: better done than uncertain."""
+    reactor.post_nowait(StopRequested())
+    moved = asyncio.Event()
+    with reactor.observing(lambda _: moved.set()), contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LANDED_WITHIN_S):
+            while assistant.snapshot().in_flight:
+                moved.clear()
+                await moved.wait()
+
+
+def _later(reactor: Reactor) -> Callable[[float, Event], None]:
+    def later(delay_s: float, event: Event) -> None:
+        asyncio.get_running_loop().call_later(delay_s, reactor.post_nowait, event)
+
+    return later
+
+
 @contextlib.asynccontextmanager
 async def _running(
-    group: asyncio.TaskGroup, session: Session, children: Children, reactor: Reactor
+    group: asyncio.TaskGroup, lasting: Mapping[str, Coroutine[Any, Any, None]]
 ) -> AsyncIterator[None]:
     """The parts that live as long as the daemon; at the end of the block they have all ended."""
-    tasks = [
-        *(group.create_task(child.run(), name=name) for name, child in children.by_name().items()),
-        group.create_task(session.run(), name="session"),
-        group.create_task(_tick(reactor), name="tick"),
-    ]
+    tasks = [group.create_task(part, name=name) for name, part in lasting.items()]
     try:
         yield
     finally:
@@ -148,6 +199,13 @@ async def _tick(reactor: Reactor) -> None:
     while True:
         await asyncio.sleep(TICK_S)
         reactor.post_nowait(ClockTicked())
+
+
+async def _forget_old(outbox: Outbox, clock: host.Clock) -> None:
+    while True:
+        await asyncio.sleep(FORGET_EVERY_S)
+        with contextlib.suppress(StorageError):  # a full disk is told where it matters; the next hour will do
+            await outbox.forget_old(clock().wall)
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
@@ -163,30 +221,17 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, on_signal, number)
 
 
-def _session(settings: Settings, places: _Places, clock: host.Clock, reactor: Reactor) -> Session:
-    remote = settings.backend
-    if remote.embedded:
-        target = Target("ws://localhost/ws", remote.user_id, socket=places.embedded)
-    else:
-        token = remote.token.get_secret_value() if remote.token else None
-        target = Target(remote.remote_url or "", remote.user_id, token)
+def _authority(settings: Settings) -> Authority:
+    needed = settings.route != "embedded"
+    return Authority(Credentials(authority.sources(settings)) if needed else None)
 
-    async def post(event: LinkEvent) -> None:
-        await reactor.post(event)
 
-    link = LinkSettings(
-        user_id=remote.user_id,
-        timezone=remote.timezone or host.timezone_name(),
-        max_in_flight=settings.session.max_in_flight,
-        reply_timeout_s=settings.session.reply_timeout_s,
+def _line(settings: Settings) -> LineSettings:
+    return LineSettings(
+        uncertain=settings.delivery.uncertain,
+        rate_per_minute=settings.session.rate_limit_per_minute,
+        fallback=settings.route == "auto",
     )
-    shell = SessionSettings(
-        ping_interval_s=settings.session.ping_interval_s,
-        ping_timeout_s=settings.session.ping_timeout_s,
-        max_frame_bytes=settings.session.max_frame_bytes,
-    )
-    backoff = Backoff(settings.session.backoff_initial_s, settings.session.backoff_max_s, random.random)
-    return Session(target, shell, link, backoff, clock=clock, post=post)
 
 
 def _limits(settings: Settings) -> Limits:

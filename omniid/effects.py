@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from omniid.fate import State
 from omniid.protocol.chat import Reply
@@ -35,22 +35,66 @@ class Enqueue:
 
 @dataclass(frozen=True, slots=True)
 class SendNext:
-    """Hand the first command in the line to the link."""
+    """Hand the first commands in the line, `limit` at most, to the link of this epoch."""
+
+    limit: int
+    epoch: int
+    dedupes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendLater:
+    """Have `SendingDue` come in so many seconds."""
+
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUpRepeats:
+    """Commands that wait for a backend to say that it dedupes wait no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskHere:
+    """Let the embedded backend answer a command that waits, if it is one that it may."""
+
+    command_id: str
+    kind: Literal["voice", "text"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettleHere:
+    """Record an answer of the embedded backend, if the command still waits."""
+
+    command_id: str
+    reply: Reply
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Record a step in a command's fate."""
+    """Record a step in a command's fate. `repeat`: it goes again to the backend that dedupes it."""
 
     command_id: str
     to: State
     reason: str | None = None
     reply: Reply | None = None
+    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ExpireOverdue:
     """Let commands expire whose time in the line is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeStorage:
+    """See whether the disk takes words again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordWhatFailed:
+    """Record the steps that the disk refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +120,14 @@ Effect = (
     | CancelCapture
     | Enqueue
     | SendNext
+    | SendLater
+    | GiveUpRepeats
+    | AskHere
+    | SettleHere
     | Move
     | ExpireOverdue
+    | ProbeStorage
+    | RecordWhatFailed
     | Speak
     | StopSpeech
     | ReplaceEar

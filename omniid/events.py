@@ -164,6 +164,49 @@ class QuestionAsked:
     kind: Literal["intervention", "approval"]
     text: str
     raw: dict[str, Any]
+    session_id: str | None = None
+    step_id: str | None = None
+    open_for_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerAcknowledged:
+    """The server has taken the user's answer to a question, or says why not."""
+
+    session_id: str
+    step_id: str | None
+    accepted: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswered:
+    """The user's answer to a question of the server's is on its way."""
+
+    question_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredHere:
+    """What the embedded backend said to a command that waits for the remote one; None: it may not answer."""
+
+    command_id: str
+    reply: Reply | None
+
+
+@dataclass(frozen=True, slots=True)
+class SettledHere:
+    """A command that waited for the remote backend is done: the embedded one's answer is recorded."""
+
+    command_id: str
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerUnwanted:
+    """The user called off a command that is on the wire: its answer is recorded, and not spoken."""
+
+    command_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +239,13 @@ class WindowGrew:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerDedupes:
+    """The server has said that it does a repeated id only once."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkSpoilt:
-    """A late reply could now settle the wrong command: this socket must be replaced."""
+    """This socket must be replaced: it is dead, or a late reply could settle the wrong command."""
 
     reason: str
 
@@ -258,19 +306,44 @@ class StorageFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageWorks:
+    """The disk takes words again."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClockTicked:
     """Housekeeping is due."""
 
 
 @dataclass(frozen=True, slots=True)
-class OutboxEmptied:
-    """No command is waiting for its turn."""
+class LineServed:
+    """Of `asked` commands that may be sent now, the line gave `begun`.
+
+    `held`: the first may only be repeated to a backend that says it dedupes, and this one has not.
+    `refused`: the link did not take them, since it is over.
+    """
+
+    asked: int
+    begun: int
+    held: bool = False
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendingDue:
+    """The rate limit lets commands go again."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """omniid is to end: nothing new goes out, and what is in flight has a moment to be answered."""
 
 
 LinkEvent = (
     LinkDialling
     | LinkOpened
     | WindowGrew
+    | ServerDedupes
     | LinkSpoilt
     | LinkLost
     | LinkStopped
@@ -282,6 +355,7 @@ LinkEvent = (
     | CommandUncertain
     | CommandRejected
     | QuestionAsked
+    | AnswerAcknowledged
     | MessageArrived
     | FrameIgnored
 )
@@ -305,6 +379,13 @@ Event = (
     | WorkerFailed
     | WorkerStood
     | StorageFailed
+    | StorageWorks
     | ClockTicked
-    | OutboxEmptied
+    | LineServed
+    | SendingDue
+    | StopRequested
+    | AnsweredHere
+    | AnswerUnwanted
+    | SettledHere
+    | QuestionAnswered
 )

@@ -28,7 +28,15 @@ ENDED = frozenset({State.DONE, State.FAILED, State.REJECTED, State.EXPIRED, Stat
 RETRYABLE = frozenset({State.UNCERTAIN, State.FAILED, State.REJECTED, State.EXPIRED, State.NEEDS_AUTH})
 
 _NEXT: dict[State, frozenset[State]] = {
-    State.QUEUED: frozenset({State.SENDING, State.EXPIRED, State.CANCELLED}),
+    State.QUEUED: frozenset(
+        {
+            State.SENDING,
+            State.EXPIRED,
+            State.CANCELLED,
+            State.DONE,  # omniid itself has answered it, while the backend was away
+            State.UNCERTAIN,  # it was to be repeated to a backend that dedupes, and that one is gone
+        }
+    ),
     State.SENDING: frozenset(
         {
             State.WAITING,

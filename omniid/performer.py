@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
 import uuid_utils
 
 from omniid import wording
+from omniid.debounce import Latest
 from omniid.effects import (
+    AskHere,
     CancelCapture,
     Effect,
     Enqueue,
     ExpireOverdue,
+    GiveUpRepeats,
     Move,
+    ProbeStorage,
+    RecordWhatFailed,
     ReplaceEar,
+    SendLater,
     SendNext,
+    SettleHere,
     Speak,
     StartCapture,
     StopCapture,
@@ -36,15 +44,17 @@ from omniid.events import (
     CommandQueued,
     CommandRefused,
     Event,
-    OutboxEmptied,
+    LineServed,
+    SendingDue,
+    SettledHere,
     SpeechQueued,
     StorageFailed,
+    StorageWorks,
     WriteFailed,
 )
-from omniid.fate import State
 from omniid.moment import Moment
 from omniid.protocol.link import Outgoing
-from omniid.storage.outbox import Command, Kind, NewCommand, Outbox
+from omniid.storage.outbox import Command, Kind, NewCommand, Outbox, Recipient
 from omniid.workers.channel import (
     CancelTake,
     Say,
@@ -62,6 +72,17 @@ log = structlog.get_logger()
 _MOST_SPOKEN = 20_000  # characters: a quarter of an hour of talk
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command as it comes in. Without a `source`, the same words twice are two commands."""
+
+    kind: Kind
+    text: str
+    metadata: dict[str, Any] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    source: str | None = None
+
+
 class Ear(Protocol):
     def send(self, message: ToEar) -> None: ...
     def replace(self) -> None: ...
@@ -73,26 +94,42 @@ class Mouth(Protocol):
 
 
 class Link(Protocol):
-    def submit(self, outgoing: Outgoing) -> bool: ...
+    @property
+    def target_name(self) -> str: ...
+    def submit(self, outgoing: Sequence[Outgoing], epoch: int) -> bool: ...
     def wake(self) -> None: ...
 
 
-class Performer:
-    """Holds the parts that act. `mouth` is None where omniid has no voice."""
+class Desk(Protocol):
+    """The embedded backend, where it may stand in for the remote one."""
 
-    def __init__(
-        self,
-        outbox: Outbox,
-        link: Link,
-        ear: Ear,
-        mouth: Mouth | None,
-        clock: Callable[[], Moment],
-    ) -> None:
-        self._outbox = outbox
-        self._link = link
-        self._ear = ear
-        self._mouth = mouth
+    def ask(self, command_id: str, kind: Kind, message: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What acts. `mouth` is None where omniid has no voice, `desk` where nothing stands in for a backend."""
+
+    outbox: Outbox
+    link: Link
+    ear: Ear
+    mouth: Mouth | None
+    later: Callable[[float, Event], None]
+    desk: Desk | None = None
+
+
+class Performer:
+    """Holds the parts that act. `debounce_s`: the same words from the same source are one command."""
+
+    def __init__(self, parts: Parts, clock: Callable[[], Moment], debounce_s: float = 0.0) -> None:
+        self._outbox = parts.outbox
+        self._link = parts.link
+        self._ear = parts.ear
+        self._mouth = parts.mouth
+        self._desk = parts.desk
+        self._later = parts.later
         self._clock = clock
+        self._latest = Latest(debounce_s)
         self._unrecorded: list[Move] = []
 
     async def perform(self, effect: Effect) -> list[Event]:
@@ -126,13 +163,26 @@ class Performer:
             case Enqueue():
                 return await self._enqueue(effect)
             case SendNext():
-                return await self._send_next()
+                return await self._send_next(effect)
+            case SendLater(delay_s=delay_s):
+                self._later(delay_s, SendingDue())
+            case GiveUpRepeats():
+                return _moved(await self._outbox.give_up_repeats(self._clock().wall))
+            case AskHere(command_id=command_id, kind=kind, message=message):
+                if self._desk is not None:
+                    self._desk.ask(command_id, kind, message)
+            case SettleHere(command_id=command_id, reply=reply):
+                settled = await self._outbox.answer_here(command_id, reply, self._clock().wall)
+                return [] if settled is None else [*_moved([settled]), SettledHere(command_id, reply)]
             case Move():
                 return await self._move(effect)
             case ExpireOverdue():
-                recorded = await self._record_what_failed()
-                expired = await self._outbox.expire(self._clock().wall)
-                return [*recorded, *(CommandMoved(command.id, command.state) for command in expired)]
+                return _moved(await self._outbox.expire(self._clock().wall))
+            case ProbeStorage():
+                await self._outbox.probe()
+                return [StorageWorks()]
+            case RecordWhatFailed():
+                return await self._record_what_failed()
         return []
 
     def _start_capture(self, take_id: str) -> list[Event]:
@@ -144,49 +194,61 @@ class Performer:
 
     # --- commands ----------------------------------------------------------------------------------------
 
-    async def accept(
-        self, kind: Kind, text: str, metadata: dict[str, Any], idempotency_key: str | None = None
-    ) -> tuple[Command, bool]:
-        """Clean a text and commit it as a command; False when the key's earlier command is given back.
+    async def accept(self, asked: Asked) -> tuple[Command, bool]:
+        """Clean a text and commit it as a command; False when an earlier command is given back.
 
         Raises:
             RefusedError: the text or the outbox does not allow it.
             StorageError: it could not be written.
         """
-        message = wording.clean(text)
-        new = NewCommand(str(uuid_utils.uuid7()), kind, message, metadata, idempotency_key)
-        accepted = await self._outbox.add(new, self._clock().wall)
+        message = wording.clean(asked.text)
+        new = NewCommand(str(uuid_utils.uuid7()), asked.kind, message, asked.metadata, asked.idempotency_key)
+        if asked.source is None:
+            accepted = await self._outbox.add(new, self._clock().wall)
+        else:
+            same = (asked.source, asked.kind, message)
+            accepted = await self._latest.once(
+                same, lambda: self._outbox.add(new, self._clock().wall), self._clock().monotonic
+            )
         self._link.wake()
         return accepted
 
     async def _enqueue(self, take: Enqueue) -> list[Event]:
         try:
-            command, _ = await self.accept("voice", take.text, take.metadata)
+            command, is_new = await self.accept(Asked("voice", take.text, take.metadata, source="voice"))
         except (RefusedError, StorageError) as error:
-            return [CommandRefused(take.take_id, error.code, error.message)]
-        return [CommandQueued(command.id, "voice", command.message, take.take_id)]
+            refused: list[Event] = [CommandRefused(take.take_id, error.code, error.message)]
+            return [*refused, StorageFailed(error.message)] if isinstance(error, StorageError) else refused
+        return [CommandQueued(command.id, "voice", command.message, take.take_id)] if is_new else []
 
-    async def _send_next(self) -> list[Event]:
-        command = await self._outbox.begin_attempt(self._clock().wall)
-        if command is None:
-            return [OutboxEmptied()]
-        if self._mouth is not None:
+    async def _send_next(self, effect: SendNext) -> list[Event]:
+        to = Recipient(self._link.target_name, effect.dedupes)
+        try:
+            taken = await self._outbox.begin_attempts(self._clock().wall, effect.limit, to)
+        except StorageError as error:
+            return [StorageFailed(error.message), LineServed(effect.limit, 0)]
+        commands = taken.commands
+        if commands and self._mouth is not None:
             self._mouth.wake()
-        begun: list[Event] = [AttemptBegun(command.id, command.kind)]
-        outgoing = Outgoing(command.id, command.kind, command.message, command.metadata)
-        return begun if self._link.submit(outgoing) else [*begun, WriteFailed(command.id)]
+        events: list[Event] = [AttemptBegun(command.id, command.kind) for command in commands]
+        outgoing = [Outgoing(each.id, each.kind, each.message, each.metadata) for each in commands]
+        refused = not self._link.submit(outgoing, effect.epoch)
+        if refused:
+            events += [WriteFailed(command.id) for command in commands]
+        served = LineServed(effect.limit, len(commands), taken.held, refused)
+        return [*events, *_moved(taken.uncertain), served]
 
     async def _move(self, move: Move) -> list[Event]:
         now = self._clock().wall
         try:
             command = await self._outbox.move(
-                move.command_id, move.to, now, reason=move.reason, reply=move.reply
+                move.command_id, move.to, now, reason=move.reason, reply=move.reply, repeat=move.repeat
             )
         except (NotAllowedError, NotFoundError) as error:
             # A late or repeated word about a command whose fate is sealed changes nothing.
             log.warning("step refused", command_id=move.command_id, to=move.to, problem=error.message)
             return []
-        return [CommandMoved(command.id, State(command.state))]
+        return _moved([command])
 
     async def _record_what_failed(self) -> list[Event]:
         """Record the steps a full disk refused: a reply that came must not look as if none had."""
@@ -211,3 +273,7 @@ class Performer:
     def hush(self) -> None:
         if self._mouth is not None:
             self._mouth.send(StopSpeaking())
+
+
+def _moved(commands: Sequence[Command]) -> list[Event]:
+    return [CommandMoved(command.id, command.state) for command in commands]

@@ -19,7 +19,7 @@ from omniid.events import (
     CommandRefused,
     Event,
     FrameIgnored,
-    OutboxEmptied,
+    LineServed,
     StorageFailed,
     WorkerFailed,
 )
@@ -30,7 +30,7 @@ from omniid.workers.channel import SpeechFailed, TakeFailed
 log = structlog.get_logger()
 
 _COMFORTABLE = 1_000
-_UNSEEN = (ClockTicked, OutboxEmptied)
+_UNSEEN = (ClockTicked, LineServed)
 _FREQUENT = (CommandProgressed, FrameIgnored)
 _PROBLEMS = (WorkerFailed, TakeFailed, SpeechFailed, StorageFailed, CommandRefused)
 _LOGGED = ("command_id", "take_id", "worker", "pid", "state", "reason", "cause")

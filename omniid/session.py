@@ -10,13 +10,10 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from urllib.parse import quote, urlsplit
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-import structlog
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
@@ -26,7 +23,9 @@ from websockets.exceptions import (
 )
 from websockets.protocol import State
 
+from omniid.errors import OmniidError
 from omniid.events import (
+    CommandRejected,
     CommandWritten,
     LinkDialling,
     LinkEvent,
@@ -37,49 +36,40 @@ from omniid.events import (
     WriteFailed,
 )
 from omniid.moment import Moment
+from omniid.protocol import codec
 from omniid.protocol.backoff import Backoff
-from omniid.protocol.link import (
-    Link,
-    LinkSettings,
-    Outgoing,
-    Retry,
-    advise,
-    classify_close,
-    classify_status,
-)
-from omniid.protocol.messages import SUBPROTOCOL_JSON
+from omniid.protocol.closing import Retry, advise, classify_close, classify_status, retry_after_s
+from omniid.protocol.link import Answer, Frame, Link, LinkSettings, Outgoing
+from omniid.protocol.sealing import Sealer
+from omniid.wire import OPEN_TIMEOUT_S, Target, Wire, WireSettings, dial
 
-log = structlog.get_logger()
-
-CLOSE_TIMEOUT_S = 2.0
-OPEN_TIMEOUT_S = 10.0
 SHORTEST_REDIAL_S = 1.0
+PROBED_FOR_S = 2.0
+STOPPED_FOR_S = 600.0
 _MAX_SUBMITTED = 1_000
 
+Post = Callable[[LinkEvent], Awaitable[None]]
+NewLink = Callable[[Moment, codec.Codec], Link]
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the backend is. With `socket` the URL only fills the handshake."""
 
-    url: str
-    user_id: str
-    token: str | None = field(default=None, repr=False)
-    socket: Path | None = None
+class Tokens(Protocol):
+    """Where the token comes from; `again` when the last one was refused."""
 
-    @property
-    def uri(self) -> str:
-        separator = "&" if urlsplit(self.url).query else "?"
-        return f"{self.url}{separator}userId={quote(self.user_id, safe='')}"
+    async def token(self, *, again: bool) -> str | None: ...
 
-    def __str__(self) -> str:
-        return "the embedded backend" if self.socket else self.url.partition("?")[0]
+
+def link_maker(settings: LinkSettings, sealer: Sealer | None = None) -> NewLink:
+    """What makes a fresh link for each socket."""
+    return lambda now, chosen: Link(settings, now, codec=chosen, sealer=sealer)
 
 
 @dataclass(frozen=True, slots=True)
-class SessionSettings:
-    ping_interval_s: float
-    ping_timeout_s: float
-    max_frame_bytes: int
+class Way:
+    """How to reach the backend."""
+
+    target: Target
+    wire: WireSettings
+    tokens: Tokens | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +78,10 @@ class _Ending:
 
     reason: str
     retry: Retry = "retry"
+    not_before_s: float = 0.0  # the server asked to be left alone for so long
 
 
-class _ConnectHere(connect):
-    """Follows no redirect: words go to the address that was set, and a hotel's login page is none."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        return exc
+_ASKED_FOR = _Ending("a new link was asked for")
 
 
 class Session:
@@ -104,73 +91,94 @@ class Session:
     """
 
     def __init__(
-        self,
-        target: Target,
-        settings: SessionSettings,
-        link_settings: LinkSettings,
-        backoff: Backoff,
-        *,
-        clock: Callable[[], Moment],
-        post: Callable[[LinkEvent], Awaitable[None]],
+        self, way: Way, new_link: NewLink, backoff: Backoff, *, clock: Callable[[], Moment], post: Post
     ) -> None:
-        self._target = target
-        self._settings = settings
-        self._link_settings = link_settings
+        self._way = way
+        self._new_link = new_link
         self._backoff = backoff
         self._clock = clock
         self._post = post
         self._epoch = 0
-        self._line: asyncio.Queue[Outgoing] | None = None
+        self._conversation: _Conversation | None = None
         self._wake = asyncio.Event()
+        self._insist = asyncio.Event()
         self._attempt: asyncio.Timeout | None = None
         self._dialled_at = 0.0
+        self._token_refused = False
+        self.heard_at: float | None = None
 
     # --- what others may ask -----------------------------------------------------------------------------
 
     @property
     def target_name(self) -> str:
-        return str(self._target)
+        return str(self._way.target)
 
-    def submit(self, outgoing: Outgoing) -> bool:
-        """Hand a command to the open link; False, and nothing is sent, when there is none."""
-        if self._line is None or self._line.full():
-            return False
-        self._line.put_nowait(outgoing)
-        return True
+    @property
+    def last_heard_at(self) -> float | None:
+        """When the backend was last heard of, in monotonic seconds; None when never."""
+        return self.heard_at if self._conversation is None else self._conversation.link.heard_at
+
+    def submit(self, outgoing: Sequence[Outgoing], epoch: int) -> bool:
+        """Hand commands to the link of this epoch; False, and nothing is sent, when it is over."""
+        return self._conversation is not None and epoch == self._epoch and self._conversation.submit(outgoing)
+
+    def answer(self, answer: Answer) -> bool:
+        """Hand the user's answer to the open link; False, and nothing is sent, when there is none."""
+        return self._conversation is not None and self._conversation.submit([answer])
 
     def wake(self) -> None:
-        """Dial now rather than after the delay (at most once a second)."""
-        if self._line is None:
+        """Dial now rather than after the delay: at most once a second, and not while the server forbids."""
+        if self._conversation is None:
             self._wake.set()
 
+    def look_again(self) -> None:
+        """The machine woke up, or its network changed: an open link has to prove that it lives."""
+        if self._conversation is not None:
+            self._conversation.probe()
+        self._insist.set()
+        self._wake.set()
+
     def reconnect(self) -> None:
-        """Give up the present link or attempt, whatever state it is in, and dial again."""
+        """Give up the present link or attempt, whatever state it is in, and dial again with a fresh token."""
+        self._token_refused = True
+        self._insist.set()
         self._wake.set()
         if self._attempt is not None and not self._attempt.expired():
             self._attempt.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
-        if self._target.socket is not None:
+        if self._way.target.socket is not None:
             await self._wake.wait()  # the backend that will serve this socket is only starting
         while True:
             self._wake.clear()
-            await self._post(LinkDialling(str(self._target)))
+            self._insist.clear()
+            await self._post(LinkDialling(self.target_name))
             self._dialled_at = time.monotonic()
             ending = await self._attempt_link()
-            if ending.retry == "retry":
-                delay_s = self._backoff.next_delay()
-                shown_s = 0.0 if self._wake.is_set() else round(delay_s, 3)
-                await self._post(LinkLost(ending.reason, shown_s))
-                await self._pause(delay_s)
+            if ending.retry == "needs_token" and self._may_ask_again():
+                self._token_refused = True  # the next attempt asks for a fresh one
+                await self._post(LinkLost(ending.reason, SHORTEST_REDIAL_S))
+                await self._pause(SHORTEST_REDIAL_S, 0.0)
+            elif ending.retry == "retry":
+                await self._retry(ending)
             else:
-                await self._post(LinkStopped(ending.reason, needs_token=ending.retry == "needs_token"))
-                await self._pause(None)
+                needs_token = ending.retry == "needs_token"
+                await self._post(LinkStopped(ending.reason, needs_token=needs_token))
+                await self._pause(None if needs_token else STOPPED_FOR_S, 0.0)
 
-    async def _pause(self, delay_s: float | None) -> None:
+    async def _retry(self, ending: _Ending) -> None:
+        delay_s = max(self._backoff.next_delay(), ending.not_before_s)
+        at_once = self._insist.is_set() or (self._wake.is_set() and not ending.not_before_s)
+        await self._post(LinkLost(ending.reason, 0.0 if at_once else round(delay_s, 3)))
+        await self._pause(delay_s, ending.not_before_s)
+
+    async def _pause(self, delay_s: float | None, not_before_s: float) -> None:
+        """Wait, unless woken. A command that is accepted does not cut short what the server asked for."""
+        woken = self._insist if not_before_s else self._wake
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
-                await self._wake.wait()
-                shortest_s = 0.0 if self._target.socket else SHORTEST_REDIAL_S
+                await woken.wait()
+                shortest_s = 0.0 if self._way.target.socket else SHORTEST_REDIAL_S
                 await asyncio.sleep(max(0.0, self._dialled_at + shortest_s - time.monotonic()))
 
     # --- one socket --------------------------------------------------------------------------------------
@@ -180,91 +188,93 @@ class Session:
             async with asyncio.timeout(None) as self._attempt:
                 return await self._dial_and_serve()
         except TimeoutError:
-            return _Ending("a new link was asked for")
+            return _ASKED_FOR
         finally:
             self._attempt = None
 
     async def _dial_and_serve(self) -> _Ending:
         try:
-            socket = await self._dial()
+            wire = await dial(self._way.target, self._way.wire, await self._token())
+        except OmniidError as error:
+            return _Ending(error.message)
         except InvalidStatus as error:
-            status = error.response.status_code
-            return _Ending(
-                f"{self._target} answered HTTP {status}: {advise(status)}", classify_status(status)
-            )
+            return self._refused(error)
         except ssl.SSLCertVerificationError as error:
-            return _Ending(f"{self._target} has no valid certificate: {error.verify_message}", "stop")
+            words = f"{self.target_name} has no valid certificate: {error.verify_message}"
+            return _Ending(f"{words}; check backend.url, or set backend.ca_file", "stop")
+        except ssl.SSLError as error:
+            return _Ending(f"{self.target_name} does not speak TLS as it should: {_in_words(error)}")
         except (InvalidURI, InvalidProxy, ValueError, ImportError) as error:
-            return _Ending(f"{self._target} is no usable address: {error}", "stop")
+            return _Ending(f"{self.target_name} is no usable address: {error}", "stop")
         except InvalidHandshake as error:
-            return _Ending(f"{self._target} does not speak WebSocket: {error}")
+            return _Ending(f"{self.target_name} does not speak WebSocket: {error}")
         except (OSError, TimeoutError, EOFError) as error:
-            return _Ending(f"{self._target} cannot be reached: {_in_words(error)}")
+            return _Ending(f"{self.target_name} cannot be reached: {_in_words(error)}")
         try:
-            return await self._serve(socket)
+            return await self._serve(wire)
         finally:
-            await _close(socket)
+            await wire.leave()
 
-    async def _dial(self) -> ClientConnection:
-        token = self._target.token
-        options = {
-            "subprotocols": [SUBPROTOCOL_JSON],
-            "additional_headers": {"Authorization": f"Bearer {token}"} if token else {},
-            "open_timeout": OPEN_TIMEOUT_S,
-            "close_timeout": CLOSE_TIMEOUT_S,
-            "ping_interval": self._settings.ping_interval_s,
-            "ping_timeout": self._settings.ping_timeout_s,
-            "max_size": self._settings.max_frame_bytes,
-        }
-        if self._target.socket is not None:
-            options |= {"unix": True, "path": str(self._target.socket)}
-        else:
-            options |= {"happy_eyeballs_delay": 0.25}
-        return await _ConnectHere(self._target.uri, **options)  # type: ignore[arg-type]
+    def _may_ask_again(self) -> bool:
+        return self._way.tokens is not None and not self._token_refused
 
-    async def _serve(self, socket: ClientConnection) -> _Ending:
+    async def _token(self) -> str | None:
+        if self._way.tokens is None:
+            return None
+        return await self._way.tokens.token(again=self._token_refused)
+
+    def _refused(self, error: InvalidStatus) -> _Ending:
+        status = error.response.status_code
+        wait_s = retry_after_s(error.response.headers.get("Retry-After"), self._clock().wall)
+        words = f"{self.target_name} answered HTTP {status}: {advise(status)}"
+        return _Ending(words, classify_status(status), wait_s)
+
+    async def _serve(self, wire: Wire) -> _Ending:
         self._epoch += 1
-        link = Link(self._link_settings)
+        link = self._new_link(self._clock(), codec.chosen(wire.subprotocol))
+        conversation = _Conversation(wire, link, self._clock, self._post)
         opened_at = time.monotonic()
-        self._line = asyncio.Queue(_MAX_SUBMITTED)
+        self._conversation = conversation
         try:
             await self._post(LinkOpened(self._epoch, link.window))
-            return await _Conversation(socket, link, self._line, self._clock, self._post).run()
+            ending = await conversation.run()
         finally:
-            line, self._line = self._line, None
+            self._conversation = None
+            self.heard_at = link.heard_at
             self._backoff.link_ended(
                 alive_s=time.monotonic() - opened_at, frames_received=link.frames_received
             )
-            await self._account_for_the_rest(socket, link, line)
-
-    async def _account_for_the_rest(
-        self, socket: ClientConnection, link: Link, line: asyncio.Queue[Outgoing]
-    ) -> None:
-        """Every command handed to this link gets its word: not written, refused, or uncertain."""
-        events: list[LinkEvent] = []
-        while not line.empty():
-            events.append(WriteFailed(line.get_nowait().id))
-        events += link.closed(_peers_code(socket), socket.close_reason or "")
-        await _post_all(self._post, events)
+            await conversation.account_for_the_rest()
+        if link.frames_received > 0 and ending.retry != "needs_token":
+            self._token_refused = False  # a server that talks to us has taken the token
+        return ending
 
 
 class _Conversation:
     """The three tasks of one socket: read, write, watch the deadlines. The first to end ends all."""
 
-    def __init__(
-        self,
-        socket: ClientConnection,
-        link: Link,
-        line: asyncio.Queue[Outgoing],
-        clock: Callable[[], Moment],
-        post: Callable[[LinkEvent], Awaitable[None]],
-    ) -> None:
-        self._socket = socket
-        self._link = link
-        self._line = line
+    def __init__(self, wire: Wire, link: Link, clock: Callable[[], Moment], post: Post) -> None:
+        self.link = link
+        self._wire = wire
+        self._line: asyncio.Queue[Outgoing | Answer] = asyncio.Queue(_MAX_SUBMITTED)
         self._clock = clock
         self._post = post
         self._deadline_moved = asyncio.Event()
+        self._probed = False
+        wire.on_bytes = lambda: link.heard(clock())
+
+    def submit(self, outgoing: Sequence[Outgoing | Answer]) -> bool:
+        """Take all of these for writing, or none."""
+        if self._line.qsize() + len(outgoing) > _MAX_SUBMITTED:
+            return False
+        for each in outgoing:
+            self._line.put_nowait(each)
+        return True
+
+    def probe(self) -> None:
+        """Ask for a sign of life within `PROBED_FOR_S`; without one, the link is over."""
+        self._probed = True
+        self._deadline_moved.set()
 
     async def run(self) -> _Ending:
         async with asyncio.TaskGroup() as group:
@@ -278,48 +288,103 @@ class _Conversation:
                 task.cancel()
         return next(iter(done)).result()
 
+    async def account_for_the_rest(self) -> None:
+        """Every command handed to this link gets its word: not written, refused, or uncertain."""
+        events: list[LinkEvent] = []
+        while not self._line.empty():
+            left = self._line.get_nowait()
+            if isinstance(left, Outgoing):
+                events.append(WriteFailed(left.id))
+        events += self.link.closed(*self._wire.peers_close)
+        await _post_all(self._post, events)
+
     async def _read(self) -> _Ending:
         try:
-            async for raw in self._socket:
-                await _post_all(self._post, self._link.receive(raw, self._clock()))
-                for frame in self._link.frames_to_send():
-                    await self._socket.send(frame)
-                self._deadline_moved.set()
+            async for raw in self._wire:
+                await _post_all(self._post, self.link.receive(raw, self._clock()))
+                await self._say_what_is_due()
         except ConnectionClosed as closed:
-            return _closed(closed)
-        return _Ending("the server closed the link", classify_close(_peers_code(self._socket)))
+            return _Ending(f"the link was lost: {closed}", classify_close(*self._wire.peers_close))
+        return _Ending("the server closed the link", classify_close(*self._wire.peers_close))
 
     async def _write(self) -> _Ending:
         while True:
-            outgoing = await self._line.get()
-            if self._link.spoilt or self._socket.state is not State.OPEN:
-                await self._post(WriteFailed(outgoing.id))
+            burst = [await self._line.get()]
+            while not self._line.empty():
+                burst.append(self._line.get_nowait())
+            commands = [each for each in burst if isinstance(each, Outgoing)]
+            answers = [each for each in burst if isinstance(each, Answer)]
+            if self.link.spoilt or self._wire.state is not State.OPEN:
+                await _post_all(self._post, [WriteFailed(command.id) for command in commands])
                 continue
-            frame = self._link.command(outgoing, self._clock())
+            said = [self.link.answer(answer, self._clock()) for answer in answers]
+            commands, frames = await self._carried(commands)
             try:
-                await self._socket.send(frame)
+                await self._wire.send_burst([*said, *frames])
             except ConnectionClosed:
                 continue  # the reader ends the link, once it has read what came before the end
-            await self._post(CommandWritten(outgoing.id, frame))
+            await _post_all(self._post, _written(commands, frames))
             self._deadline_moved.set()
+
+    async def _carried(self, commands: list[Outgoing]) -> tuple[list[Outgoing], list[Frame]]:
+        """The commands that a frame can carry, with their frames; the others are rejected."""
+        try:
+            return commands, self.link.commands(commands, self._clock())
+        except ValueError as error:
+            if len(commands) == 1:
+                reason = f"it holds what no frame can carry ({error})"
+                await self._post(CommandRejected(commands[0].id, reason))
+                return [], []
+        singly = [await self._carried([command]) for command in commands]
+        return [each for one, _ in singly for each in one], [frame for _, own in singly for frame in own]
 
     async def _watch_deadlines(self) -> _Ending:
         while True:
             self._deadline_moved.clear()
-            deadline = self._link.next_deadline()
-            delay_s = None if deadline is None else max(0.0, deadline - self._clock().monotonic)
+            if self._probed:
+                self._probed = False
+                await self._ping(self.link.ping(self._clock(), within_s=PROBED_FOR_S))
+            delay_s = max(0.0, self.link.next_deadline() - self._clock().monotonic)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):
                     await self._deadline_moved.wait()
                     continue
-            events = self._link.advance(self._clock())
+            events = self.link.advance(self._clock())
             await _post_all(self._post, events)
             for event in events:
                 if isinstance(event, LinkSpoilt):
                     return _Ending(event.reason)
+            await self._say_what_is_due()
+
+    async def _say_what_is_due(self) -> None:
+        frames = self.link.frames_to_send()
+        if self.link.take_ping():
+            await self._ping(frames)
+        elif frames:
+            with contextlib.suppress(ConnectionClosed):  # the reader says so
+                await self._wire.send_burst(frames)
+
+    async def _ping(self, frames: Sequence[Frame]) -> None:
+        with contextlib.suppress(ConnectionClosed):  # the reader says so
+            await self._wire.ping()
+            if frames:
+                await self._wire.send_burst(frames)
 
 
-async def _post_all(post: Callable[[LinkEvent], Awaitable[None]], events: list[LinkEvent]) -> None:
+def _written(commands: Sequence[Outgoing], frames: Sequence[Frame]) -> list[LinkEvent]:
+    """A word for each command; those of one batch share their frame."""
+    if len(frames) == 1:
+        return [CommandWritten(command.id, _shown(frames[0])) for command in commands]
+    return [
+        CommandWritten(command.id, _shown(frame)) for command, frame in zip(commands, frames, strict=True)
+    ]
+
+
+def _shown(frame: Frame) -> str:
+    return frame if isinstance(frame, str) else f"{len(frame)} bytes of MessagePack"
+
+
+async def _post_all(post: Post, events: Sequence[LinkEvent]) -> None:
     """Post every event, even when the waiting for room is cancelled: each may be a command's only word."""
     cancelled: asyncio.CancelledError | None = None
     for event in events:
@@ -331,26 +396,7 @@ async def _post_all(post: Callable[[LinkEvent], Awaitable[None]], events: list[L
         raise cancelled
 
 
-async def _close(socket: ClientConnection) -> None:
-    try:
-        await socket.close()
-    except AttributeError as error:
-        # websockets 17 can trip over its own transport when the peer closes in the middle of a large write.
-        # The socket is gone all the same.
-        log.debug("closing a link", problem=str(error))
-
-
 def _in_words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"it did not answer within {OPEN_TIMEOUT_S:.0f} s"
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
-
-
-def _closed(closed: ConnectionClosed) -> _Ending:
-    return _Ending(f"the link was lost: {closed}", classify_close(closed.rcvd.code if closed.rcvd else None))
-
-
-def _peers_code(socket: ClientConnection) -> int | None:
-    """The close code the peer sent; None when it only vanished or when we closed first."""
-    received = socket.protocol.close_rcvd
-    return received.code if received and socket.protocol.close_rcvd_then_sent is not False else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 
 from omniid.events import (
     CommandProgressed,
@@ -39,9 +40,14 @@ _KEPT = 200
 
 
 class Timelines:
-    """The stages of the latest runs. A run starts as a take or as a typed command."""
+    """The stages of the latest runs. A run starts as a take or as a typed command.
 
-    def __init__(self) -> None:
+    `on_stage` is told of each stage when a run first reaches it, with all of the run's marks so far
+    (monotonic seconds by stage), which it must not keep.
+    """
+
+    def __init__(self, on_stage: Callable[[str, Mapping[str, float]], None] | None = None) -> None:
+        self._on_stage = on_stage
         self._runs: OrderedDict[str, dict[str, float]] = OrderedDict()
         self._spoken_for: dict[str, str] = {}  # the command of each utterance under way
 
@@ -88,6 +94,10 @@ class Timelines:
 
     def _mark(self, run: str, stage: str, at: float) -> None:
         # The first mark counts: a command sent again keeps its first attempt's times.
-        self._runs.setdefault(run, {}).setdefault(stage, at)
+        marks = self._runs.setdefault(run, {})
+        if stage not in marks:
+            marks[stage] = at
+            if self._on_stage is not None:
+                self._on_stage(stage, marks)
         while len(self._runs) > _KEPT:
             self._runs.popitem(last=False)

@@ -14,6 +14,8 @@ from omniid.effects import (
     Enqueue,
     ExpireOverdue,
     Move,
+    ProbeStorage,
+    RecordWhatFailed,
     ReplaceEar,
     SendNext,
     Speak,
@@ -37,13 +39,16 @@ from omniid.events import (
     KeyReleased,
     KeyToggled,
     LateReplyArrived,
+    LineServed,
     LinkDialling,
     LinkLost,
     LinkOpened,
     LinkSpoilt,
     LinkStopped,
+    ServerDedupes,
     SpeechRequested,
     StorageFailed,
+    StorageWorks,
     TakeCancelRequested,
     WindowGrew,
     WorkerFailed,
@@ -246,6 +251,7 @@ def test_an_idle_ear_is_replaced_in_silence() -> None:
 # --- the link and the line ----------------------------------------------------------------------------------
 
 READY = LinkOpened(1, 1)
+SEND = SendNext(1, 1)
 QUEUED = CommandQueued("c1", "text", "Send it")
 VOICE = CommandQueued("c1", "voice", "Send it", "t1")
 BEGUN = AttemptBegun("c1", "text")
@@ -254,15 +260,23 @@ BEGUN = AttemptBegun("c1", "text")
 @pytest.mark.parametrize(
     ("before", "event", "effects"),
     [
-        pytest.param([], READY, [SendNext()], id="an open link asks for the first of the line"),
-        pytest.param([READY], QUEUED, [SendNext()], id="a command goes out at once"),
+        pytest.param([], READY, [SEND], id="an open link asks for the first of the line"),
+        pytest.param([READY], QUEUED, [SEND], id="a command goes out at once"),
         pytest.param([], QUEUED, [], id="offline it waits"),
         pytest.param([READY, BEGUN], CommandQueued("c2", "text", "x"), [], id="one in flight is enough"),
-        pytest.param([READY, BEGUN], WindowGrew(16), [SendNext()], id="a window that grew lets more out"),
+        pytest.param(
+            [READY, BEGUN], WindowGrew(16), [SendNext(15, 1)], id="a window that grew lets more out"
+        ),
         pytest.param(
             [LinkOpened(1, 2), BEGUN], AttemptBegun("c2", "text"), [], id="a full window takes no more"
         ),
-        pytest.param([LinkOpened(1, 2)], BEGUN, [SendNext()], id="room left asks for the next"),
+        pytest.param(
+            [LinkOpened(7, 2), BEGUN], LineServed(1, 1), [SendNext(1, 7)], id="room left asks for the next"
+        ),
+        pytest.param([LinkOpened(1, 2)], LineServed(2, 0), [], id="an empty line is not asked again"),
+        pytest.param(
+            [READY], ServerDedupes(), [SendNext(1, 1, dedupes=True)], id="what may be repeated goes"
+        ),
         pytest.param([READY, LinkLost("x", 1.0)], QUEUED, [], id="a lost link takes nothing"),
         pytest.param([READY, LinkSpoilt("x")], QUEUED, [], id="a spoilt link takes nothing"),
         pytest.param([READY, LinkDialling("x")], QUEUED, [], id="a dialling link takes nothing"),
@@ -276,7 +290,7 @@ BEGUN = AttemptBegun("c1", "text")
         pytest.param(
             [READY, BEGUN, WriteFailed("c1")],
             CommandQueued("c2", "text", "x"),
-            [SendNext()],
+            [SEND],
             id="a failed write leaves room",
         ),
     ],
@@ -301,7 +315,7 @@ def test_an_answer_settles_is_spoken_and_lets_the_next_one_out(outcome: Outcome,
 
     effects = after(READY, BEGUN).handle(event, 0.0)
 
-    assert effects == [Move("c1", state, reply=event.reply), Speak("Sent.", "c1"), SendNext()]
+    assert effects == [Move("c1", state, reply=event.reply), Speak("Sent.", "c1"), SEND]
 
 
 def test_an_uncertain_command_is_recorded_and_told_and_not_resent() -> None:
@@ -413,7 +427,7 @@ def test_a_spoken_command_that_has_to_wait_is_told(before: list[Event], event: E
 
 def test_a_tick_expires_what_is_overdue() -> None:
     assert after().handle(ClockTicked(), 0.0) == [ExpireOverdue()]
-    assert after(READY).handle(ClockTicked(), 0.0) == [ExpireOverdue(), SendNext()]
+    assert after(READY).handle(ClockTicked(), 0.0) == [ExpireOverdue(), SEND]
 
 
 def test_an_ear_that_was_used_is_replaced_once_it_has_been_idle_long_enough() -> None:
@@ -432,11 +446,13 @@ def test_an_ear_is_not_replaced_under_the_users_words() -> None:
     assert ReplaceEar() not in assistant.handle(ClockTicked(), 10_000.0)
 
 
-def test_a_storage_problem_is_shown_until_the_next_tick_finds_it_gone() -> None:
+def test_a_storage_problem_is_shown_until_the_disk_is_seen_to_take_words_again() -> None:
     assistant = after(StorageFailed("Full."))
+    assert assistant.handle(ClockTicked(), 0.0)[0] == ProbeStorage()
     assert assistant.snapshot().problems == {"storage": "Full."}
-    assistant.handle(ClockTicked(), 0.0)
+    assert assistant.handle(StorageWorks(), 0.0) == [RecordWhatFailed()]
     assert assistant.snapshot().problems == {}
+    assert ProbeStorage() not in assistant.handle(ClockTicked(), 0.0)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def mistakes(folder: Path, text: str = "", **environ: str) -> str:
 def test_without_a_file_there_are_defaults(tmp_path: Path) -> None:
     settings = load(tmp_path / "nothing.toml", {})
 
-    assert settings.backend.embedded
+    assert settings.route == "embedded"
     assert settings.session.max_in_flight == 16
     assert settings.delivery.voice_ttl_s == 600
 
@@ -51,7 +51,7 @@ def test_the_short_forms(tmp_path: Path) -> None:
     settings = given(tmp_path, OMNIID_WS_URL="wss://a.example/ws", OMNIID_TOKEN="s3cret\n")
 
     assert settings.backend.remote_url == "wss://a.example/ws"
-    assert not settings.backend.embedded
+    assert settings.route == "remote"
     assert settings.backend.token is not None
     assert settings.backend.token.get_secret_value() == "s3cret"
 
@@ -138,21 +138,32 @@ def test_words_travel_in_clear_text_only_within_this_machine(tmp_path: Path, url
     assert given(tmp_path, text + "allow_insecure = true\n").backend.url == url
 
 
+WSS = "wss://a.example/ws"
+
+
 @pytest.mark.parametrize(
-    ("text", "remote", "embedded"),
+    ("text", "remote", "route"),
     [
-        ("", None, True),
-        ('environment = "production"', "wss://api.omnii.app/ws", False),
-        ('environment = "development"', "ws://localhost:8000/ws", False),
-        ('environment = "production"\nurl = "wss://a.example/ws"', "wss://a.example/ws", False),
-        ('mode = "embedded"\nurl = "wss://a.example/ws"', "wss://a.example/ws", True),
-        ('mode = "remote"\nenvironment = "production"', "wss://api.omnii.app/ws", False),
+        ("", None, "embedded"),
+        ('environment = "production"', "wss://api.omnii.app/ws", "remote"),
+        ('environment = "development"', "ws://localhost:8000/ws", "remote"),
+        (f'environment = "production"\nurl = "{WSS}"', WSS, "remote"),
+        (f'mode = "embedded"\nurl = "{WSS}"', WSS, "embedded"),
+        ('mode = "remote"\nenvironment = "production"', "wss://api.omnii.app/ws", "remote"),
+        (f'mode = "auto"\nurl = "{WSS}"', WSS, "auto"),
+        (f'url = "{WSS}"\n[features]\nwebsocket = false', WSS, "embedded"),
+        (f'mode = "auto"\nurl = "{WSS}"\n[features]\nrollout_percent = 0', WSS, "embedded"),
+        (f'mode = "auto"\nurl = "{WSS}"\n[features]\nrollout_percent = 100', WSS, "auto"),
     ],
 )
-def test_which_backend_is_meant(tmp_path: Path, text: str, remote: str | None, embedded: bool) -> None:
-    backend = given(tmp_path, f"[backend]\n{text}\n").backend
+def test_which_backend_is_meant(tmp_path: Path, text: str, remote: str | None, route: str) -> None:
+    settings = given(tmp_path, f"[backend]\n{text}\n")
 
-    assert (backend.remote_url, backend.embedded) == (remote, embedded)
+    assert (settings.backend.remote_url, settings.route) == (remote, route)
+
+
+def test_auto_needs_an_address(tmp_path: Path) -> None:
+    assert 'mode = "auto" needs a url' in mistakes(tmp_path, '[backend]\nmode = "auto"\n')
 
 
 @pytest.mark.parametrize("text", ["[session", "x = ", "\x00", "[session]\n[session]"])

@@ -9,7 +9,7 @@ import pytest
 from omniid.fate import ENDED, ON_THE_WIRE, RETRYABLE, State, may_become
 
 ALLOWED = {
-    State.QUEUED: {State.SENDING, State.EXPIRED, State.CANCELLED},
+    State.QUEUED: {State.SENDING, State.EXPIRED, State.CANCELLED, State.DONE, State.UNCERTAIN},
     State.SENDING: {
         State.WAITING,
         State.QUEUED,

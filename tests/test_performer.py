@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,9 @@ from omniid.effects import (
     CancelCapture,
     Effect,
     Enqueue,
-    ExpireOverdue,
     Move,
+    ProbeStorage,
+    RecordWhatFailed,
     ReplaceEar,
     SendNext,
     Speak,
@@ -29,13 +30,15 @@ from omniid.events import (
     CommandMoved,
     CommandQueued,
     CommandRefused,
-    OutboxEmptied,
+    Event,
+    LineServed,
     SpeechQueued,
     StorageFailed,
+    StorageWorks,
     WriteFailed,
 )
 from omniid.fate import State
-from omniid.performer import Performer
+from omniid.performer import Asked, Parts, Performer
 from omniid.protocol.chat import Reply
 from omniid.protocol.link import Outgoing
 from omniid.storage.database import Database
@@ -43,6 +46,8 @@ from omniid.storage.outbox import Limits, Outbox
 from omniid.workers.channel import CancelTake, Say, StartTake, StopSpeaking, StopTake
 
 SENT = Reply("done", "Sent.", 95)
+EPOCH = 3
+SEND = SendNext(1, EPOCH)
 
 
 class House:
@@ -54,11 +59,24 @@ class House:
         self.open = True
         self.submitted: list[Outgoing] = []
         self.woken = 0
-        self.performer = Performer(self.outbox, self, self.ear, self.mouth, at)
+        self.target_name = "a backend"
+        self.reminders: list[tuple[float, Event]] = []
+        self.asked: list[tuple[str, str, str]] = []
+        self.performer = self.made(self.outbox, self.mouth)
 
-    def submit(self, outgoing: Outgoing) -> bool:
+    def made(self, outbox: Outbox, mouth: SilentMouth | None) -> Performer:
+        return Performer(Parts(outbox, self, self.ear, mouth, self.later, self), at, debounce_s=0.3)
+
+    def later(self, delay_s: float, event: Event) -> None:
+        self.reminders.append((delay_s, event))
+
+    def ask(self, command_id: str, kind: str, message: str) -> None:
+        self.asked.append((command_id, kind, message))
+
+    def submit(self, outgoing: Sequence[Outgoing], epoch: int) -> bool:
+        assert epoch == EPOCH
         if self.open:
-            self.submitted.append(outgoing)
+            self.submitted += outgoing
         return self.open
 
     def wake(self) -> None:
@@ -111,7 +129,7 @@ def test_the_mouth_says_what_it_is_given_under_an_id(tmp_path: Path) -> None:
 
 def test_without_a_voice_nothing_is_said(tmp_path: Path) -> None:
     async def work(house: House) -> None:
-        mute = Performer(house.outbox, house, house.ear, None, at)
+        mute = house.made(house.outbox, None)
         assert await mute.perform(Speak("Hi")) == []
         assert await mute.perform(StopSpeech()) == []
 
@@ -138,7 +156,7 @@ def test_a_spoken_command_that_cannot_be_is_refused_as_an_event(tmp_path: Path, 
         assert isinstance(event, CommandRefused)
         assert (event.take_id, event.code) == ("t1", code)
         with pytest.raises(TextRefusedError):
-            await house.performer.accept("text", text, {})
+            await house.performer.accept(Asked("text", text))
         assert await house.outbox.counts() == {}
         assert house.woken == 0
 
@@ -147,8 +165,8 @@ def test_a_spoken_command_that_cannot_be_is_refused_as_an_event(tmp_path: Path, 
 
 def test_a_full_outbox_refuses_a_spoken_command_as_an_event(tmp_path: Path) -> None:
     async def work(house: House) -> None:
-        for _ in range(3):
-            await house.performer.perform(Enqueue("t1", "x", {}))
+        for number in range(3):
+            await house.performer.perform(Enqueue("t1", f"x{number}", {}))
         (event,) = await house.performer.perform(Enqueue("t4", "x", {}))
         assert isinstance(event, CommandRefused)
         assert (event.take_id, event.code) == ("t4", "outbox_full")
@@ -158,11 +176,11 @@ def test_a_full_outbox_refuses_a_spoken_command_as_an_event(tmp_path: Path) -> N
 
 def test_the_attempt_is_on_disk_when_the_link_is_given_the_command(tmp_path: Path) -> None:
     async def work(house: House) -> None:
-        command, _ = await house.performer.accept("text", "Send it", {"n": 1})
-        assert await house.performer.perform(SendNext()) == [AttemptBegun(command.id, "text")]
+        command, _ = await house.performer.accept(Asked("text", "Send it", {"n": 1}))
+        assert await house.performer.perform(SEND) == [AttemptBegun(command.id, "text"), LineServed(1, 1)]
         assert house.submitted == [Outgoing(command.id, "text", "Send it", {"n": 1})]
         assert (await house.outbox.get(command.id)).state is State.SENDING
-        assert await house.performer.perform(SendNext()) == [OutboxEmptied()]
+        assert await house.performer.perform(SEND) == [LineServed(1, 0)]
 
     with_house(tmp_path, work)
 
@@ -170,10 +188,11 @@ def test_the_attempt_is_on_disk_when_the_link_is_given_the_command(tmp_path: Pat
 def test_a_link_that_takes_nothing_is_said(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         house.open = False
-        command, _ = await house.performer.accept("text", "Send it", {})
-        assert await house.performer.perform(SendNext()) == [
+        command, _ = await house.performer.accept(Asked("text", "Send it"))
+        assert await house.performer.perform(SEND) == [
             AttemptBegun(command.id, "text"),
             WriteFailed(command.id),
+            LineServed(1, 1, refused=True),
         ]
 
     with_house(tmp_path, work)
@@ -181,8 +200,8 @@ def test_a_link_that_takes_nothing_is_said(tmp_path: Path) -> None:
 
 def test_a_step_that_is_not_possible_changes_nothing(tmp_path: Path) -> None:
     async def work(house: House) -> None:
-        command, _ = await house.performer.accept("text", "x", {})
-        assert await house.performer.perform(Move(command.id, State.DONE, reply=SENT)) == []
+        command, _ = await house.performer.accept(Asked("text", "x"))
+        assert await house.performer.perform(Move(command.id, State.FAILED, reply=SENT)) == []
         assert await house.performer.perform(Move("unknown", State.DONE, reply=SENT)) == []
         assert (await house.outbox.get(command.id)).state is State.QUEUED
 
@@ -191,8 +210,8 @@ def test_a_step_that_is_not_possible_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_step_is_recorded_and_said(tmp_path: Path) -> None:
     async def work(house: House) -> None:
-        command, _ = await house.performer.accept("text", "x", {})
-        await house.performer.perform(SendNext())
+        command, _ = await house.performer.accept(Asked("text", "x"))
+        await house.performer.perform(SEND)
         event = await house.performer.perform(Move(command.id, State.WAITING))
         assert event == [CommandMoved(command.id, State.WAITING)]
 
@@ -215,21 +234,22 @@ def test_an_answer_the_full_disk_refused_is_recorded_once_there_is_room(tmp_path
         async with asyncio.timeout(30), Database(tmp_path / "omniid.db") as database:
             house = House(database)
             outbox = FullDisk(database, Limits(600, 86_400, 3, 10_000))
-            performer = Performer(outbox, house, house.ear, house.mouth, at)
-            command, _ = await performer.accept("text", "x", {})
-            await performer.perform(SendNext())
+            performer = house.made(outbox, house.mouth)
+            command, _ = await performer.accept(Asked("text", "x"))
+            await performer.perform(SEND)
             outbox.full = True
             for move in (Move(command.id, State.WAITING), Move(command.id, State.DONE, reply=SENT)):
                 assert await performer.perform(move) == [StorageFailed("The disk is full.")]
-            assert await performer.perform(ExpireOverdue()) == [StorageFailed("The disk is full.")]
+            assert await performer.perform(RecordWhatFailed()) == [StorageFailed("The disk is full.")]
             outbox.full = False
-            assert await performer.perform(ExpireOverdue()) == [
+            assert await performer.perform(ProbeStorage()) == [StorageWorks()]
+            assert await performer.perform(RecordWhatFailed()) == [
                 CommandMoved(command.id, State.WAITING),
                 CommandMoved(command.id, State.DONE),
             ]
             settled = await outbox.get(command.id)
             assert settled.reply is not None
             assert settled.reply["content"] == "Sent."
-            assert await performer.perform(ExpireOverdue()) == []
+            assert await performer.perform(RecordWhatFailed()) == []
 
     asyncio.run(run())

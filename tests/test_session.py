@@ -23,6 +23,7 @@ from omniid.events import (
     CommandSettled,
     CommandUncertain,
     CommandWritten,
+    LineServed,
     LinkDialling,
     LinkEvent,
     LinkLost,
@@ -30,14 +31,14 @@ from omniid.events import (
     LinkSpoilt,
     LinkStopped,
     MessageArrived,
-    OutboxEmptied,
     WindowGrew,
     WriteFailed,
 )
 from omniid.fate import State
 from omniid.protocol.backoff import Backoff
 from omniid.protocol.link import LinkSettings, Outgoing
-from omniid.session import SHORTEST_REDIAL_S, Session, Target
+from omniid.session import SHORTEST_REDIAL_S, Session, Way, link_maker
+from omniid.wire import Target
 
 SUCCESS = json.dumps({"type": "response", "status": "success", "data": {"message": "Sent."}})
 
@@ -49,6 +50,17 @@ def say(message: str, **fields: Any) -> str:
 async def answer_all(connection: ServerConnection) -> None:
     async for frame in connection:
         await connection.send(say("re: " + json.loads(frame)["payload"]["message"]))
+
+
+class Fixed:
+    """A token that never changes."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    async def token(self, *, again: bool) -> str | None:
+        del again
+        return self._token
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
@@ -194,7 +206,7 @@ def test_answers_to_earlier_commands_count_though_a_later_one_meets_the_end_of_t
 
         def submit(numbers: range) -> None:
             for number in numbers:
-                assert session.submit(Outgoing(f"c{number}", "text", "x", {}))
+                assert session.submit([Outgoing(f"c{number}", "text", "x", {})], 1)
 
         async with server(answer_and_go) as (_, port), asyncio.TaskGroup() as group:
             session = bare_session(local(port), post)
@@ -318,7 +330,7 @@ def bare_session(
 ) -> Session:
     link = LinkSettings("ann", "UTC", 16, 60.0)
     backoff = Backoff(delay_s, delay_s, lambda: 1.0)
-    return Session(target, SETTINGS, link, backoff, clock=at, post=post)
+    return Session(Way(target, SETTINGS), link_maker(link), backoff, clock=at, post=post)
 
 
 def test_a_server_that_accepts_and_closes_is_not_dialled_in_a_hot_loop(tmp_path: Path) -> None:
@@ -330,7 +342,7 @@ def test_a_server_that_accepts_and_closes_is_not_dialled_in_a_hot_loop(tmp_path:
             await house.until_seen(LinkDialling, 5)
             delays = [event.retry_in_s for event in house.of(LinkLost)]
             assert delays[:4] == [0.05, 0.1, 0.2, 0.2]
-            kinds = [type(event) for event in house.events if not isinstance(event, OutboxEmptied)]
+            kinds = [type(event) for event in house.events if not isinstance(event, LineServed)]
             assert kinds[:6] == [LinkDialling, LinkOpened, LinkLost] * 2
 
     run(work)
@@ -468,8 +480,8 @@ def test_the_user_is_in_the_url_and_the_token_is_not(tmp_path: Path) -> None:
             _,
             port,
         ):
-            target = Target(f"ws://127.0.0.1:{port}/ws?v=1", "ann & bob/ü", "s3cret")
-            async with core(tmp_path, target) as house:
+            target = Target(f"ws://127.0.0.1:{port}/ws?v=1", "ann & bob/ü")
+            async with core(tmp_path, target, tokens=Fixed("s3cret")) as house:
                 await house.until_seen(LinkOpened)
             assert "s3cret" not in str(house.events) + repr(target)
 
@@ -509,17 +521,17 @@ def test_a_command_for_a_closed_link_is_not_taken() -> None:
 
     session = bare_session(local(1), post)
 
-    assert session.submit(Outgoing("c1", "text", "x", {})) is False
+    assert session.submit([Outgoing("c1", "text", "x", {})], 0) is False
 
 
 def test_a_command_handed_over_at_the_wrong_moment_goes_back_to_its_place(tmp_path: Path) -> None:
     async def work() -> None:
         async with server(answer_all) as (_, port), core(tmp_path, local(port)) as house:
             await house.until_seen(LinkOpened)
-            line, house.session._line = house.session._line, None  # as when the link ends this moment
+            open_, house.session._conversation = house.session._conversation, None  # as when it just ended
             command_id = await house.ask("x")
             await house.until_moved(command_id, State.QUEUED)
-            house.session._line = line
+            house.session._conversation = open_
             other = await house.ask("y")
             await house.until_moved(other, State.DONE)
             assert (await house.outbox.get(command_id)).state is State.DONE
@@ -639,16 +651,18 @@ def test_a_session_that_is_cancelled_accounts_for_every_command() -> None:
             session = bare_session(local(port), post)
             running = group.create_task(session.run())
             await opened.wait()
-            assert session.submit(Outgoing("c0", "text", "x", {}))
-            for number in range(1, 5):
-                assert session.submit(Outgoing(f"c{number}", "text", "x", {}))
+            assert session.submit([Outgoing("c0", "text", "x", {})], 1)
+            for number in range(1, 3):
+                assert session.submit([Outgoing(f"c{number}", "text", "x", {})], 1)
             await written.wait()
+            for number in range(3, 5):
+                assert session.submit([Outgoing(f"c{number}", "text", "x", {})], 1)
             while not running.done():
                 running.cancel()  # once for the conversation, and again into each wait for the house
                 await asyncio.sleep(0)
-        assert [e.command_id for e in events if isinstance(e, CommandWritten)] == ["c0", "c1"]
-        assert [e.command_id for e in events if isinstance(e, WriteFailed)] == ["c2", "c3", "c4"]
-        assert [e.command_id for e in events if isinstance(e, CommandUncertain)] == ["c0", "c1"]
+        assert [e.command_id for e in events if isinstance(e, CommandWritten)] == ["c0", "c1", "c2"]
+        assert [e.command_id for e in events if isinstance(e, WriteFailed)] == ["c3", "c4"]
+        assert [e.command_id for e in events if isinstance(e, CommandUncertain)] == ["c0", "c1", "c2"]
 
     run(work)
 
@@ -662,7 +676,7 @@ def test_a_word_read_from_the_wire_is_posted_even_when_the_link_is_given_up_mean
         async def post(event: LinkEvent) -> None:
             events.append(event)
             if isinstance(event, LinkOpened):
-                assert session.submit(Outgoing("c0", "text", "x", {}))
+                assert session.submit([Outgoing("c0", "text", "x", {})], 1)
             if isinstance(event, WindowGrew):
                 reading.set()
                 await asyncio.Event().wait()  # no room: until the link is given up

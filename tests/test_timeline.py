@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from support.reports import RECOGNISED, opened
 
 from omniid.events import (
@@ -64,6 +66,25 @@ def test_a_command_sent_again_keeps_its_first_attempts_times() -> None:
     timelines.observe(CommandWritten("c1", "{}"), 900.0)
 
     assert timelines.of("c1")["written"] == 2_420
+
+
+def test_a_stage_is_told_once_with_the_marks_so_far() -> None:
+    told: list[tuple[str, dict[str, float]]] = []
+
+    def on_stage(stage: str, marks: Mapping[str, float]) -> None:
+        told.append((stage, dict(marks)))
+
+    timelines = Timelines(on_stage)
+    timelines.observe(KeyPressed("key", "t1"), 100.0)
+    timelines.observe(CommandQueued("c1", "voice", "Hi", "t1"), 102.0)
+    timelines.observe(CommandWritten("c1", "{}"), 103.0)
+    timelines.observe(CommandWritten("c1", "{}"), 900.0)
+
+    assert told == [
+        ("pressed", {"pressed": 100.0}),
+        ("committed", {"pressed": 100.0, "committed": 102.0}),
+        ("written", {"pressed": 100.0, "committed": 102.0, "written": 103.0}),
+    ]
 
 
 def test_an_unknown_run_has_no_times() -> None:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from omniid.backend import frames
 from omniid.backend.intents import recognise
 from omniid.backend.records import Answered, Memory
-from omniid.backend.skills import SKILLS, Request
+from omniid.backend.skills import SAFE, SKILLS, Request
 from omniid.errors import ProtocolError, StorageError
 from omniid.protocol.messages import (
     BatchFrame,
@@ -29,7 +29,10 @@ from omniid.protocol.messages import (
 # As many as the outbox of a client holds: none that it may still repeat is forgotten.
 MAX_ANSWERED = 1_000
 MAX_MESSAGE_CHARACTERS = 8_000
+# Asked so in a command's metadata, only an answer that needs and changes nothing of the user's is given.
+ONLY_IF_SAFE = "onlyIfSafe"
 MAX_REQUEST_ID_CHARACTERS = 200
+_SEALED = ("sealed_not_supported", "This server has no key to open a sealed command. Send it in clear.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +69,21 @@ def answer(command: CommandPayload, memory: Memory, now: datetime, notice: str =
 
     `now` is aware. `notice` is said first.
     """
-    digest = hashlib.sha256(command.message.encode()).hexdigest()[:32]
+    message = command.message
+    if message is None:
+        return Step(_refused(command, *_SEALED, _ms(now)), memory)
+    digest = hashlib.sha256(message.encode()).hexdigest()[:32]
     before = next((each for each in memory.answered if each.request_id == command.request_id), None)
     if before is not None:
         if before.digest == digest:
             return Step(frames.response(before), memory)
         words = ("request_id_reused", "This requestId belongs to another command. Nothing was done.")
         return Step(_refused(command, *words, _ms(now)), memory)
-    understood = recognise(command.message)
-    request = Request(command.message, understood.slots, users_time(command, now), memory.tasks)
+    understood = recognise(message)
+    if (command.metadata or {}).get(ONLY_IF_SAFE) is True and understood.name not in SAFE:
+        words = ("not_answered_here", "Only your own assistant can answer that.")
+        return Step(_refused(command, *words, _ms(now)), memory)
+    request = Request(message, understood.slots, users_time(command, now), memory.tasks)
     given = SKILLS[understood.name](request)
     answered = Answered(
         request_id=command.request_id,
@@ -121,6 +130,8 @@ def _problem(command: CommandPayload) -> tuple[str, str] | None:
     """Why a command is refused: code and sentence."""
     if not 1 <= len(command.request_id) <= MAX_REQUEST_ID_CHARACTERS:
         return "invalid_frame", f"A requestId has 1 to {MAX_REQUEST_ID_CHARACTERS} characters."
+    if command.message is None:
+        return _SEALED
     if not command.message.strip():
         return "text_empty", "I heard no words. Say or type what you want done."
     if len(command.message) > MAX_MESSAGE_CHARACTERS:

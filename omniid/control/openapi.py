@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from omniid import __version__
-from omniid.control.schema import EVENTS_PATH, VERBS, Problem, Verb
+from omniid.control.schema import EVENTS_PATH, METRICS_PATH, VERBS, Problem, Verb
 
 _REF = "#/components/schemas/{model}"
 
@@ -25,6 +25,7 @@ def document() -> dict[str, Any]:
     for verb in VERBS:
         paths.setdefault(verb.path, {})[verb.method.lower()] = _operation(verb)
     paths[EVENTS_PATH] = {"get": _events_operation()}
+    paths[METRICS_PATH] = {"get": _metrics_operation()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "omniid control API", "version": __version__},
@@ -62,6 +63,15 @@ def _events_operation() -> dict[str, Any]:
         "summary": "A snapshot, then what happens, as server-sent events.",
         "parameters": [since],
         "responses": {"200": {"description": "The stream.", "content": stream}},
+    }
+
+
+def _metrics_operation() -> dict[str, Any]:
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    return {
+        "operationId": "metrics",
+        "summary": "Counters, gauges and histograms, as Prometheus reads them.",
+        "responses": {"200": {"description": "The metrics.", "content": text}},
     }
 
 

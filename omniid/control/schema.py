@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from omniid.protocol import codec
+
 MAX_BODY_BYTES = 1_048_576
 MAX_WAIT_S = 600.0
 
@@ -20,18 +22,37 @@ class _Request(BaseModel):
 
 
 class CommandRequest(_Request):
-    """`wait_s`: how long to wait for the command to settle before answering with its state so far."""
+    """`wait_s`: how long to wait for the command to settle before answering with its state so far.
+
+    `source` names the key or script it comes from: the same words from the same source within
+    `session.debounce_ms` are one command. Without an idempotency key it is "api".
+    """
 
     message: str
     type: Literal["text_command", "voice_command"] = "text_command"
     wait_s: Annotated[float, Field(ge=0, le=MAX_WAIT_S)] = 0
     metadata: dict[str, Any] = {}
+    source: Annotated[str, Field(min_length=1, max_length=100)] | None = None
 
     @field_validator("metadata")
     @classmethod
     def _can_travel(cls, metadata: dict[str, Any]) -> dict[str, Any]:
-        json.dumps(metadata, allow_nan=False)
+        # Whatever both encodings can carry and a reader will take back.
+        codec.JSON.unpack(json.dumps(metadata, allow_nan=False))
+        codec.MSGPACK.unpack(codec.MSGPACK.pack(metadata))
         return metadata
+
+
+class EditRequest(_Request):
+    message: str
+
+
+class AnswerRequest(_Request):
+    """To an intervention `value` is the answer. To a draft `action` decides, and `value` may say why."""
+
+    value: Annotated[str, Field(max_length=8_000)] | None = None
+    action: Literal["approve_all", "approve_step", "reject_step", "modify_step", "cancel_all"] | None = None
+    step_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
 
 class ListenRequest(_Request):
@@ -45,13 +66,18 @@ class SpeechRequest(_Request):
 
 
 class CommandView(BaseModel):
-    """A command as the API shows it. `timings` are milliseconds since its first stage."""
+    """A command as the API shows it. `timings` are milliseconds since its first stage.
+
+    `waits_for` says what has to happen before a queued one goes out.
+    """
 
     id: str
     type: Literal["text_command", "voice_command"]
     message: str
     state: str
     reason: str | None = None
+    waits_for: str | None = None
+    answer_wanted: bool = True
     reply: dict[str, Any] | None = None
     attempts: int
     created_at: str
@@ -63,6 +89,29 @@ class CommandView(BaseModel):
 
 class CommandList(BaseModel):
     commands: list[CommandView]
+
+
+class QuestionView(BaseModel):
+    """Something the backend asked. `raw` is its frame, with the steps of a draft."""
+
+    id: str
+    kind: Literal["intervention", "approval"]
+    text: str
+    command_id: str | None
+    open_for_s: float
+    raw: dict[str, Any]
+
+
+class QuestionList(BaseModel):
+    questions: list[QuestionView]
+
+
+class AuthView(BaseModel):
+    """`origin` is where the token comes from, never the token; `advice` is what to do."""
+
+    state: Literal["none", "ready", "refused", "missing", "failed"]
+    origin: str | None
+    advice: str | None
 
 
 class ListenView(BaseModel):
@@ -90,6 +139,8 @@ class StatusView(BaseModel):
     link: Literal["offline", "connecting", "ready", "waiting", "needs_token", "stopped"]
     link_reason: str | None
     capture: Literal["idle", "opening", "listening", "closing"]
+    in_flight: int = 0
+    questions: int = 0
     recognising: int
     speaking: bool
     outbox: dict[str, int]
@@ -120,7 +171,7 @@ class Verb:
     """One row of the API. `name` is also the method that serves it; `flags` stand in its query."""
 
     name: str
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
     path: str
     summary: str
     answer: type[BaseModel]
@@ -132,11 +183,17 @@ VERBS = (
     Verb("health", "GET", "/v1/health", "The daemon lives.", HealthView),
     Verb("status", "GET", "/v1/status", "What omniid is doing.", StatusView),
     Verb("command_add", "POST", "/v1/commands", "Accept a command.", CommandView, CommandRequest),
-    Verb("command_get", "GET", "/v1/commands/{id}", "One command.", CommandView),
-    Verb("command_cancel", "POST", "/v1/commands/{id}/cancel", "Cancel a queued command.", CommandView),
+    Verb("command_get", "GET", "/v1/commands/{id}", "One command.", CommandView, flags=("wait_s",)),
+    Verb("command_edit", "PATCH", "/v1/commands/{id}", "Change a queued command.", CommandView, EditRequest),
+    Verb("command_cancel", "POST", "/v1/commands/{id}/cancel", "Call a command off.", CommandView),
     Verb("command_retry", "POST", "/v1/commands/{id}/retry", "Send a command again.", CommandView),
     Verb("command_drop", "POST", "/v1/commands/{id}/drop", "Give a command up.", CommandView),
     Verb("outbox", "GET", "/v1/outbox", "What waits or needs a decision.", CommandList, flags=("all",)),
+    Verb("questions", "GET", "/v1/questions", "What the backend asked.", QuestionList),
+    Verb("question_answer", "POST", "/v1/questions/{id}", "Answer it.", Accepted, AnswerRequest),
+    Verb("auth", "GET", "/v1/auth", "Where the token comes from.", AuthView),
+    Verb("auth_login", "POST", "/v1/auth/login", "There is a new token: dial with it.", AuthView),
+    Verb("auth_logout", "POST", "/v1/auth/logout", "The token is gone: dial without it.", AuthView),
     Verb("listen_start", "POST", "/v1/listen/start", "The key goes down.", ListenView, ListenRequest),
     Verb("listen_stop", "POST", "/v1/listen/stop", "The key comes up.", ListenView, ListenRequest),
     Verb("listen_toggle", "POST", "/v1/listen/toggle", "Start or stop.", ListenView, ListenRequest),
@@ -147,4 +204,5 @@ VERBS = (
     Verb("shutdown", "POST", "/v1/shutdown", "Stop the daemon.", Accepted),
 )
 EVENTS_PATH = "/v1/events"
+METRICS_PATH = "/v1/metrics"
 OPENAPI_PATH = "/openapi.json"

@@ -30,7 +30,15 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from omniid.control import openapi
-from omniid.control.schema import EVENTS_PATH, MAX_BODY_BYTES, OPENAPI_PATH, VERBS, Problem, Verb
+from omniid.control.schema import (
+    EVENTS_PATH,
+    MAX_BODY_BYTES,
+    METRICS_PATH,
+    OPENAPI_PATH,
+    VERBS,
+    Problem,
+    Verb,
+)
 from omniid.control.stream import EventHub
 from omniid.errors import BadRequestError, ConfigError, OmniidError
 
@@ -50,6 +58,7 @@ class Call:
     query: Mapping[str, str]
 
 
+Metrics = tuple[bytes, str]  # the text, and its media type
 Handler = Callable[[Call], Awaitable[BaseModel]]
 
 
@@ -61,13 +70,16 @@ class ControlServer:
         handlers: Mapping[str, Handler],
         hub: EventHub,
         snapshot: Callable[[], Awaitable[BaseModel]],
+        metrics: Callable[[], Awaitable[Metrics]],
     ) -> None:
         self._hub = hub
         self._snapshot = snapshot
+        self._read_metrics = metrics
         routes = [
             Route(verb.path, _endpoint(verb, handlers[verb.name]), methods=[verb.method]) for verb in VERBS
         ]
         routes.append(Route(EVENTS_PATH, self._events))
+        routes.append(Route(METRICS_PATH, self._metrics))
         routes.append(Route(OPENAPI_PATH, _openapi))
         self.app = Starlette(
             routes=routes,
@@ -103,6 +115,11 @@ class ControlServer:
             raise BadRequestError("since should be the number of an event, such as since=42.")
         stream = self._hub.read(None if since is None else int(since), self._snapshot)
         return StreamingResponse(stream, media_type="text/event-stream")
+
+    async def _metrics(self, request: Request) -> Response:
+        _refuse_browsers(request)
+        text, media_type = await self._read_metrics()
+        return Response(text, media_type=media_type)
 
 
 class _OwnUserOnly(H11Protocol):

@@ -6,14 +6,21 @@ frame means for them. The shell round it (omniid.session) moves bytes and obeys.
 Correlation. Nothing in the contract ties a reply to its command, so one command is in flight until the
 server echoes a `requestId` or says `correlate`; from then on up to `max_in_flight`. A frame without an id
 belongs to the one command in flight; with several in flight it settles none.
+
+Answers. What the user answers to a question of the server's is acknowledged by a response that is not the
+command's: it names the session and step, or it is an error without them that comes while an answer is
+unacknowledged (the server answers each frame directly, so the answer's error comes before the command's).
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from omniid.events import (
+    AnswerAcknowledged,
     CommandProgressed,
     CommandRejected,
     CommandSettled,
@@ -24,11 +31,20 @@ from omniid.events import (
     LinkSpoilt,
     MessageArrived,
     QuestionAsked,
+    ServerDedupes,
     WindowGrew,
 )
 from omniid.moment import Moment
 from omniid.protocol import chat
+from omniid.protocol.closing import POISON_CLOSES
+from omniid.protocol.codec import JSON, Codec
+from omniid.protocol.heartbeat import Heartbeat
 from omniid.protocol.messages import (
+    ApprovalAction,
+    ApprovalFrame,
+    ApprovalPayload,
+    BatchFrame,
+    BatchPayload,
     CapabilityFrame,
     ChatFrame,
     CommandFrame,
@@ -36,7 +52,11 @@ from omniid.protocol.messages import (
     ContextFrame,
     ErrorFrame,
     HelloFrame,
+    InterventionFrame,
+    InterventionPayload,
     NotificationFrame,
+    PingFrame,
+    PingPayload,
     PongFrame,
     PongReply,
     ResponseFrame,
@@ -51,14 +71,12 @@ from omniid.protocol.messages import (
     encode,
     parse_server_frame,
 )
+from omniid.protocol.sealing import Sealer, SealingError
 
 LONGEST_REPLY_S = 600.0
-_POISON_CLOSES = frozenset({1003, 1007, 1009})
-_NEEDS_TOKEN_CLOSES = frozenset({4401, 4403})
-_NEEDS_TOKEN_STATUSES = frozenset({401, 403})
-_STOP_STATUSES = frozenset({400, 404, 405, 410, 426})
+_MOST_QUESTIONS = 50
 
-Retry = Literal["retry", "needs_token", "stop"]
+Frame = str | bytes
 _Settling = ResponseFrame | ErrorFrame | UnifiedReply
 
 
@@ -68,6 +86,8 @@ class LinkSettings:
     timezone: str
     max_in_flight: int
     reply_timeout_s: float
+    ping_interval_s: float = 15.0
+    ping_timeout_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +98,16 @@ class Outgoing:
     kind: Literal["voice", "text"]
     message: str
     metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the user says to a question. With `action` it decides a workflow draft, and `value` says why."""
+
+    session_id: str
+    step_id: str | None
+    value: str | None = None
+    action: ApprovalAction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +124,29 @@ class _InFlight:
 class Link:
     """The state of one socket: what is in flight, what the server can do, what is to be sent."""
 
-    def __init__(self, settings: LinkSettings) -> None:
+    def __init__(
+        self, settings: LinkSettings, now: Moment, *, codec: Codec = JSON, sealer: Sealer | None = None
+    ) -> None:
         self._settings = settings
+        self._codec = codec
+        self._sealer = sealer
         self._in_flight: dict[str, _InFlight] = {}
         self._features: frozenset[str] = frozenset()
         self._echoes = False
         self._owes_a_reply = False  # one that is overdue may still come, and not say whose it is
-        self._to_send: list[str] = []
+        self._asked: dict[tuple[str, str | None], str | None] = {}  # open questions, and whose they are
+        self._unacknowledged: deque[tuple[str, str | None]] = deque(maxlen=_MOST_QUESTIONS)
+        self._to_send: list[Frame] = []
+        self._pings = 0
+        self._ping_due = False
+        self._heartbeat = Heartbeat(settings.ping_interval_s, settings.ping_timeout_s, now.monotonic)
         self.frames_received = 0
         self.spoilt = False
+
+    @property
+    def heard_at(self) -> float:
+        """When the other end was last heard of, in monotonic seconds."""
+        return self._heartbeat.heard_at
 
     @property
     def window(self) -> int:
@@ -110,56 +154,140 @@ class Link:
         return self._settings.max_in_flight if self._correlates else 1
 
     @property
+    def dedupes(self) -> bool:
+        """Whether the server has said that it does a repeated id only once."""
+        return "dedupe" in self._features
+
+    @property
     def _correlates(self) -> bool:
         return self._echoes or "correlate" in self._features
 
     # --- out ---------------------------------------------------------------------------------------------
 
-    def command(self, outgoing: Outgoing, now: Moment) -> str:
-        """The frame for a command, which is in flight from here on."""
-        self._in_flight[outgoing.id] = _InFlight(now.monotonic, now.monotonic)
-        payload = CommandPayload(
+    def commands(self, outgoing: Sequence[Outgoing], now: Moment) -> list[Frame]:
+        """The frames for commands, which are in flight from here on: one for all, or one each.
+
+        Raises:
+            ValueError: one of them holds what no frame can carry; none is in flight.
+        """
+        frames = self._frames([self._payload(each, now) for each in outgoing], now)
+        for each in outgoing:
+            self._in_flight[each.id] = _InFlight(now.monotonic, now.monotonic)
+        return frames
+
+    def _frames(self, payloads: list[CommandPayload], now: Moment) -> list[Frame]:
+        if len(payloads) > 1 and self._correlates and "batch" in self._features:
+            batch = BatchFrame(payload=BatchPayload(commands=payloads), timestamp=now.unix_ms)
+            return [encode(batch, self._codec)]
+        return [
+            encode(CommandFrame(payload=payload, timestamp=now.unix_ms), self._codec) for payload in payloads
+        ]
+
+    def _payload(self, outgoing: Outgoing, now: Moment) -> CommandPayload:
+        metadata = outgoing.metadata or None
+        words: dict[str, Any] = {"message": outgoing.message, "metadata": metadata}
+        if self._sealer is not None:
+            words = {"sealed": self._sealer.seal(outgoing.message, metadata)}
+        return CommandPayload(
             command_type="voice_command" if outgoing.kind == "voice" else "text_command",
-            message=outgoing.message,
             user_id=self._settings.user_id,
             user_timezone=self._settings.timezone,
             local_datetime=now.wall.isoformat(timespec="milliseconds"),
             request_id=outgoing.id,
-            metadata=outgoing.metadata or None,
+            **words,
         )
-        return encode(CommandFrame(payload=payload, timestamp=now.unix_ms))
 
-    def frames_to_send(self) -> list[str]:
+    def answer(self, answer: Answer, now: Moment) -> Frame:
+        """The frame for what the user says to a question; the command's deadline starts anew."""
+        key = (answer.session_id, answer.step_id)
+        owner = self._asked.pop(key, None) or self._asked.pop((answer.session_id, None), None)
+        if owner in self._in_flight:
+            self._in_flight[owner] = _InFlight(self._in_flight[owner].written_at, now.monotonic)
+        self._unacknowledged.append(key)
+        frame: InterventionFrame | ApprovalFrame
+        if answer.action is None:
+            said = InterventionPayload(
+                session_id=answer.session_id, step_id=answer.step_id or "", resolved_value=answer.value or ""
+            )
+            frame = InterventionFrame(payload=said, timestamp=now.unix_ms)
+        else:
+            decided = ApprovalPayload(action=answer.action, step_id=answer.step_id, reason=answer.value)
+            frame = ApprovalFrame(sessionId=answer.session_id, payload=decided, timestamp=now.unix_ms)
+        return encode(frame, self._codec)
+
+    def ping(self, now: Moment, *, within_s: float | None = None) -> list[Frame]:
+        """The wire's own ping; with `within_s`, something has to be heard by then.
+
+        Not while a command is in flight: a server that knows no ping answers it with an error, and that would
+        settle the command. The WebSocket's own ping asks as well.
+        """
+        if within_s is not None:
+            self._heartbeat.probe(now.monotonic, within_s)
+        if self._in_flight:
+            return []
+        self._pings += 1
+        payload = PingPayload(user_id=self._settings.user_id, sequence=self._pings)
+        return [encode(PingFrame(payload=payload, timestamp=now.unix_ms), self._codec)]
+
+    def take_ping(self) -> bool:
+        """Whether the WebSocket's own ping is due; it is once."""
+        due, self._ping_due = self._ping_due, False
+        return due
+
+    def frames_to_send(self) -> list[Frame]:
         """What the link itself has to say, oldest first; each is given out once."""
         frames, self._to_send = self._to_send, []
         return frames
 
     # --- in ----------------------------------------------------------------------------------------------
 
-    def receive(self, raw: str | bytes, now: Moment) -> list[LinkEvent]:
+    def heard(self, now: Moment) -> None:
+        """Something came, if only a part of a frame: the other end lives."""
+        self._heartbeat.heard(now.monotonic)
+
+    def receive(self, raw: Frame, now: Moment) -> list[LinkEvent]:
         """What a received frame means."""
         self.frames_received += 1
-        frame = parse_server_frame(raw)
-        grew = self._learn(frame)
-        return [*grew, *self._interpret(frame, now)]
+        self.heard(now)
+        frame = self._unsealed(parse_server_frame(raw, self._codec))
+        learnt = self._learn(frame)
+        return [*learnt, *self._interpret(frame, now)]
 
     def _learn(self, frame: ServerFrame) -> list[LinkEvent]:
-        before = self.window
+        before, deduped = self.window, self.dedupes
         if isinstance(frame, HelloFrame):
             self._features = frame.features
         elif frame.request_id in self._in_flight:
             self._echoes = True
-        return [WindowGrew(self.window)] if self.window > before else []
+        grew: list[LinkEvent] = [WindowGrew(self.window)] if self.window > before else []
+        return [*grew, ServerDedupes()] if self.dedupes and not deduped else grew
+
+    def _unsealed(self, frame: ServerFrame) -> ServerFrame:
+        """The frame as it is without its seal; one that was tampered with is no frame."""
+        data = getattr(frame, "data", None) or {}
+        if "sealed" not in data:
+            return frame
+        if self._sealer is None:
+            return UnknownFrame(problem="a sealed reply, and no backend.seal_key_file is set", raw="")
+        try:
+            opened = self._sealer.open(str(data["sealed"]))
+        except SealingError as error:
+            return UnknownFrame(problem=f"a sealed reply that cannot be opened: {error.message}", raw="")
+        rest = {key: value for key, value in data.items() if key != "sealed"}
+        return frame.model_copy(update={"data": {**rest, **opened}})
 
     def _interpret(self, frame: ServerFrame, now: Moment) -> list[LinkEvent]:
         match frame:
             case PongReply() | HelloFrame():
                 return []
             case ServerPing():
-                self._to_send.append(encode(PongFrame(timestamp=now.unix_ms)))
+                self._to_send.append(encode(PongFrame(timestamp=now.unix_ms), self._codec))
                 return []
             case UnknownFrame(problem=problem, raw=raw):
                 return [FrameIgnored(problem, raw)]
+            case ResponseFrame() | ErrorFrame() if (answered := self._acknowledged(frame)) is not None:
+                words = chat.from_frame(frame)
+                return [AnswerAcknowledged(*answered, accepted=words.outcome != "failed", text=words.content)]
             case ResponseFrame(status="success" | "error") | ErrorFrame() | UnifiedReply():
                 return self._settle(frame)
             case WorkflowDraft() | SystemFrame(action="user_intervention_required"):
@@ -176,6 +304,20 @@ class Link:
         if self._owes_a_reply:
             return None
         return next(iter(self._in_flight)) if len(self._in_flight) == 1 else None
+
+    def _acknowledged(self, frame: ResponseFrame | ErrorFrame) -> tuple[str, str | None] | None:
+        """The question whose answer a frame acknowledges."""
+        session_id, step_id = (_name((frame.data or {}).get(key)) for key in ("sessionId", "stepId"))
+        if session_id is not None:
+            named = (session_id, step_id)
+            if named not in self._unacknowledged:
+                return None
+            self._unacknowledged.remove(named)
+            return named
+        failed = isinstance(frame, ErrorFrame) or frame.status == "error"
+        if failed and self._unacknowledged and frame.request_id is None:
+            return self._unacknowledged.popleft()
+        return None
 
     def _settle(self, frame: _Settling) -> list[LinkEvent]:
         owner = self._owner(frame)
@@ -195,24 +337,41 @@ class Link:
 
     def _ask(self, frame: WorkflowDraft | SystemFrame, now: Moment) -> list[LinkEvent]:
         owner = self._owner(frame)
+        rest_s = _timeout_s(frame)
         if owner is not None:
-            rest_s = _timeout_s(frame)
             self._in_flight[owner] = replace(
                 self._in_flight[owner], last_word_at=now.monotonic, rests_until=now.monotonic + rest_s
             )
         kind: Literal["approval", "intervention"]
         kind = "approval" if isinstance(frame, WorkflowDraft) else "intervention"
-        return [QuestionAsked(owner, kind, _text(frame) or "The assistant has a question.", _raw(frame))]
+        session_id, step_id = _question_of(frame)
+        if session_id is not None and len(self._asked) < _MOST_QUESTIONS:
+            self._asked[session_id, step_id] = owner
+        text = _text(frame) or "The assistant has a question."
+        return [QuestionAsked(owner, kind, text, _raw(frame), session_id, step_id, rest_s)]
 
     # --- time and the end --------------------------------------------------------------------------------
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """When `advance` has to be called, in monotonic seconds."""
         timeout_s = self._settings.reply_timeout_s
-        return min((flight.deadline(timeout_s) for flight in self._in_flight.values()), default=None)
+        replies = [flight.deadline(timeout_s) for flight in self._in_flight.values()]
+        return min([self._heartbeat.next_deadline(), *replies])
 
     def advance(self, now: Moment) -> list[LinkEvent]:
-        """Give up waiting for replies that are overdue."""
+        """Give up waiting for replies that are overdue, and for a peer that is silent."""
+        match self._heartbeat.check(now.monotonic):
+            case "dead":
+                self.spoilt = True
+                return [LinkSpoilt("nothing was heard from the backend, not even a pong")]
+            case "ask":
+                self._to_send += self.ping(now)
+                self._ping_due = True
+                return self._give_up_overdue(now)
+            case "well":
+                return self._give_up_overdue(now)
+
+    def _give_up_overdue(self, now: Moment) -> list[LinkEvent]:
         timeout_s = self._settings.reply_timeout_s
         overdue = [
             command_id
@@ -229,44 +388,31 @@ class Link:
             events.append(LinkSpoilt("a reply is overdue, and it would not say which command it answers"))
         return events
 
-    def write_failed(self, command_id: str) -> None:
-        """Forget a command of which not a byte was written."""
-        self._in_flight.pop(command_id, None)
-
     def closed(self, code: int | None, reason: str) -> list[LinkEvent]:
         """What the end of the socket means for the commands in flight.
 
         `code` is the close code the peer sent, None when it sent none.
         """
         lost, self._in_flight = list(self._in_flight), {}
-        if code in _POISON_CLOSES and len(lost) == 1:
+        if code in POISON_CLOSES and len(lost) == 1:
             return [CommandRejected(lost[0], f"the server refused its frame ({code} {reason})".strip())]
         # A frame that closes links is not to be sent again for ever, whatever the server knows.
-        repeatable = "dedupe" in self._features and code not in _POISON_CLOSES
+        repeatable = self.dedupes and code not in POISON_CLOSES
         return [
             CommandUncertain(item, "the link was lost before its answer came", repeatable) for item in lost
         ]
 
 
-def classify_close(code: int | None) -> Retry:
-    """Whether dialling again can help after the peer closed with this code."""
-    return "needs_token" if code in _NEEDS_TOKEN_CLOSES else "retry"
+def _question_of(frame: WorkflowDraft | SystemFrame) -> tuple[str | None, str | None]:
+    """The session and the step that an answer has to name."""
+    if isinstance(frame, WorkflowDraft):
+        return frame.session_id, None
+    data = frame.data or {}
+    return _name(data.get("sessionId")), _name(data.get("stepId"))
 
 
-def classify_status(status: int) -> Retry:
-    """Whether dialling again can help after the handshake was answered with this HTTP status."""
-    if status in _NEEDS_TOKEN_STATUSES:
-        return "needs_token"
-    return "stop" if status in _STOP_STATUSES else "retry"
-
-
-def advise(status: int) -> str:
-    """What to do about a handshake that was answered with this HTTP status."""
-    if status in _NEEDS_TOKEN_STATUSES:
-        return "it wants another token; set OMNIID_TOKEN and restart omniid"
-    if status == 429 or status >= 500:  # noqa: PLR2004 HTTP statuses
-        return "it is busy or broken, and is tried again"
-    return "it is no WebSocket there; check backend.url"
+def _name(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _timeout_s(frame: WorkflowDraft | SystemFrame) -> float:

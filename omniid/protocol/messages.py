@@ -7,17 +7,23 @@ unknown fields are kept, unknown types and text that is no JSON become `UnknownF
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, overload
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from omniid.errors import ProtocolError
-
-SUBPROTOCOL_JSON = "omnii.v1+json"
+from omniid.protocol.codec import JSON, Codec, JsonCodec
+from omniid.protocol.codec import SUBPROTOCOL_JSON as SUBPROTOCOL_JSON  # noqa: PLC0414 who sends frames names it
 
 # --- what a client sends: exact ---------------------------------------------------------------------------
 
@@ -29,15 +35,27 @@ class _Strict(BaseModel):
 
 
 class CommandPayload(_Strict):
-    """One command. `request_id` is the command's own id, the same on every attempt."""
+    """One command. `request_id` is the command's own id, the same on every attempt.
+
+    What the user said stands in `message` and `metadata`, in clear, or in `sealed`, and then nowhere else.
+    """
 
     command_type: Literal["text_command", "voice_command"]
-    message: str
+    message: str | None = None
     user_id: str
     user_timezone: str
     local_datetime: str
     request_id: str
     metadata: dict[str, Any] | None = None
+    sealed: str | None = None
+
+    @model_validator(mode="after")
+    def _says_it_once(self) -> Self:
+        if (self.message is None) == (self.sealed is None):
+            raise ValueError("a command has either a message or a sealed one")
+        if self.sealed is not None and self.metadata is not None:
+            raise ValueError("a sealed command has no metadata in clear")
+        return self
 
 
 class CommandFrame(_Strict):
@@ -87,8 +105,11 @@ class InterventionFrame(_Strict):
     timestamp: int
 
 
+ApprovalAction = Literal["approve_all", "approve_step", "reject_step", "modify_step", "cancel_all"]
+
+
 class ApprovalPayload(_Strict):
-    action: Literal["approve_all", "approve_step", "reject_step", "modify_step", "cancel_all"]
+    action: ApprovalAction
     step_id: str | None = None
     modifications: dict[str, Any] | None = None
     reason: str | None = None
@@ -108,11 +129,26 @@ ClientFrame = Annotated[
 _CLIENT_FRAMES: TypeAdapter[Any] = TypeAdapter(ClientFrame)
 
 
-def encode(frame: BaseModel) -> str:
-    """A frame as JSON text; fields that are not set stay away."""
-    return json.dumps(
-        frame.model_dump(by_alias=True, exclude_none=True), ensure_ascii=False, separators=(",", ":")
-    )
+def dump(frame: BaseModel) -> dict[str, Any]:
+    """A frame as the object that travels; fields that are not set stay away."""
+    return frame.model_dump(by_alias=True, exclude_none=True)
+
+
+@overload
+def encode(frame: BaseModel, codec: JsonCodec = JSON) -> str: ...
+
+
+@overload
+def encode(frame: BaseModel, codec: Codec) -> str | bytes: ...
+
+
+def encode(frame: BaseModel, codec: Codec = JSON) -> str | bytes:
+    """A frame as it goes out: text, or bytes for a binary frame.
+
+    Raises:
+        ValueError: the encoding cannot carry what the frame holds.
+    """
+    return codec.pack(dump(frame))
 
 
 def parse_client_frame(
@@ -301,22 +337,20 @@ _BY_TYPE: Mapping[str, type[_Tolerant]] = {
     **dict.fromkeys(_UNIFIED_TYPES, UnifiedReply),
 }
 _RAW_KEPT = 2_000
-_DEEPEST = 64
 
 
-def parse_server_frame(raw: str | bytes) -> ServerFrame:
+def parse_server_frame(raw: str | bytes, codec: Codec = JSON) -> ServerFrame:
     """What a server sent. Never raises: what cannot be read becomes an `UnknownFrame` that says why."""
-    text = (raw if isinstance(raw, bytes) else raw.encode(errors="replace")).decode(errors="replace")
     try:
-        content = _load(text)
-    except (ValueError, RecursionError) as error:
-        return UnknownFrame(problem=f"not JSON: {error}", raw=text[:_RAW_KEPT])
+        content = codec.unpack(raw)
+    except ValueError as error:
+        return UnknownFrame(problem=str(error), raw=_piece(raw))
     if not isinstance(content, dict):
-        return UnknownFrame(problem="not a JSON object", raw=text[:_RAW_KEPT])
+        return UnknownFrame(problem="not a JSON object", raw=_piece(raw, content))
     kind = content.get("type")
     model = _BY_TYPE.get(kind.lower()) if isinstance(kind, str) else None
     if model is None:
-        return UnknownFrame(problem=f"unknown type {str(kind)[:80]!r}", raw=text[:_RAW_KEPT])
+        return UnknownFrame(problem=f"unknown type {str(kind)[:80]!r}", raw=_piece(raw, content))
     if model is ResponseFrame and _is_pong(content.get("data")):
         model = PongReply
     if model is UnifiedReply:
@@ -325,32 +359,13 @@ def parse_server_frame(raw: str | bytes) -> ServerFrame:
     return frame
 
 
-def _load(text: str) -> Any:
-    """JSON that every later reader of it can carry: finite numbers, whole characters, a bottom."""
-    content = json.loads(text, parse_float=_finite, parse_constant=_finite)
-    if not _is_shallow(content):
-        raise ValueError(f"nested deeper than {_DEEPEST} levels")
-    if "\\ud" in text.lower():  # a lone surrogate hides in an escape, and no file or socket takes it
-        whole = json.dumps(content, ensure_ascii=False).encode(errors="replace")
-        content = json.loads(whole)
-    return content
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is no number of JSON")
-    return number
-
-
-def _is_shallow(content: Any) -> bool:
-    level: list[Any] = [[content]]
-    for _ in range(_DEEPEST + 1):
-        items = (child for item in level for child in (item.values() if isinstance(item, dict) else item))
-        level = [item for item in items if isinstance(item, dict | list)]
-        if not level:
-            return True
-    return False
+def _piece(raw: str | bytes, content: Any = None) -> str:
+    """The beginning of a frame as text that can be shown and stored; of what it holds, where it is binary."""
+    if isinstance(raw, str):
+        return raw[:_RAW_KEPT].encode(errors="replace").decode()
+    if content is not None:
+        return JSON.pack(content)[:_RAW_KEPT]
+    return raw[: _RAW_KEPT * 4].decode(errors="replace")[:_RAW_KEPT]
 
 
 def _is_pong(data: object) -> bool:

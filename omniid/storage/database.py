@@ -1,25 +1,29 @@
 """The SQLite file: opened, checked, migrated, and worked on by one thread only.
 
-WAL with `synchronous=FULL`: a committed command survives a power cut. A file that fails its check is set
+WAL with `synchronous=FULL`: a committed command survives a power cut. What is asked for while a commit is
+under way shares the next one, so a burst costs one fsync and not one each. A file that fails its check is set
 aside under a name that says when, never deleted, and a fresh one takes its place.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from omniid.errors import AlreadyRunningError, StorageError
+from omniid.errors import StorageError
 
 T = TypeVar("T")
+
+_MOST_AT_ONCE = 64
 
 _MIGRATIONS = (
     """
@@ -51,35 +55,39 @@ _MIGRATIONS = (
         PRIMARY KEY (command_id, number)
     ) STRICT;
     """,
+    # `repeat_at`: the backend that may get the command again by itself, since it knew the id when it got it.
+    # `tally` keeps what the caps and the status need, so that no question about it reads the whole line.
+    """
+    ALTER TABLE commands ADD COLUMN repeat_at TEXT;
+    ALTER TABLE attempts ADD COLUMN target TEXT NOT NULL DEFAULT '';
+    ALTER TABLE attempts ADD COLUMN dedupes INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX commands_expiry ON commands (expires_at) WHERE state = 'queued';
+    CREATE TABLE tally (
+        state TEXT PRIMARY KEY,
+        number INTEGER NOT NULL,
+        bytes INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO tally SELECT state, count(*), sum(bytes) FROM commands GROUP BY state;
+    CREATE TRIGGER tally_added AFTER INSERT ON commands BEGIN
+        INSERT INTO tally VALUES (new.state, 1, new.bytes)
+            ON CONFLICT (state) DO UPDATE SET number = number + 1, bytes = bytes + excluded.bytes;
+    END;
+    CREATE TRIGGER tally_removed AFTER DELETE ON commands BEGIN
+        UPDATE tally SET number = number - 1, bytes = bytes - old.bytes WHERE state = old.state;
+    END;
+    CREATE TRIGGER tally_moved AFTER UPDATE OF state, bytes ON commands BEGIN
+        UPDATE tally SET number = number - 1, bytes = bytes - old.bytes WHERE state = old.state;
+        INSERT INTO tally VALUES (new.state, 1, new.bytes)
+            ON CONFLICT (state) DO UPDATE SET number = number + 1, bytes = bytes + excluded.bytes;
+    END;
+    """,
 )
 
 
-class OwnerLock:
-    """A file lock that says who holds it; the kernel lets go of it when the holder dies."""
-
-    def __init__(self, path: Path) -> None:
-        """Take the lock.
-
-        Raises:
-            AlreadyRunningError: another process holds it; the message names its pid.
-        """
-        self._path = path
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(self._fd, 20, 0).decode("ascii", "replace").strip()
-            os.close(self._fd)
-            raise AlreadyRunningError(
-                f"omniid is already running (pid {holder or 'unknown'}). "
-                "Use that one, or stop it first with `omniid stop`."
-            ) from None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, str(os.getpid()).encode(), 0)
-
-    def release(self) -> None:
-        """Let go. The file stays: removing it would let two processes lock two files of one name."""
-        os.close(self._fd)
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Callable[[sqlite3.Connection], Any]
+    done: asyncio.Future[Any]
 
 
 class Database:
@@ -89,6 +97,9 @@ class Database:
         self._path = path
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="storage")
         self._connection: sqlite3.Connection | None = None
+        self._waiting: deque[_Job] = deque()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.set_aside: Path | None = None
 
     async def __aenter__(self) -> Self:
@@ -102,34 +113,75 @@ class Database:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._idle.wait()
         await self._on_thread(self._close)
         self._thread.shutdown()
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work` in one transaction; it is on disk when this returns, or nothing of it is.
+        """Do `work` in a transaction; it is on disk when this returns, or nothing of it is.
+
+        `work` may be called again where another's failed in the same transaction, so it must have no effect
+        but on the connection.
 
         Raises:
             StorageError: the disk is full, read-only or broken; the message says so.
         """
+        job = _Job(work, asyncio.get_running_loop().create_future())
+        self._waiting.append(job)
+        if self._idle.is_set():
+            self._hand_over()
+        try:
+            # Shielded: a caller that is cancelled must not make a committed step look undone.
+            result: T = await asyncio.shield(job.done)
+        except (sqlite3.Error, OSError) as error:
+            raise self._unusable(error) from error
+        return result
 
-        def transact() -> T:
-            assert self._connection is not None  # noqa: S101 opened in __aenter__
-            with self._connection:
-                self._connection.execute("BEGIN IMMEDIATE")
-                return work(self._connection)
+    def _hand_over(self) -> None:
+        """Give the thread all that waits, as one transaction."""
+        self._idle.clear()
+        jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_AT_ONCE))]
+        commit = asyncio.get_running_loop().run_in_executor(self._thread, self._commit, jobs)
+        commit.add_done_callback(lambda done: self._committed(jobs, done.result()))
 
-        return await self._on_thread(transact)
+    def _committed(self, jobs: list[_Job], outcomes: list[Any]) -> None:
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                job.done.set_exception(outcome)
+            else:
+                job.done.set_result(outcome)
+        if self._waiting:
+            self._hand_over()
+        else:
+            self._idle.set()
+
+    def _commit(self, jobs: list[_Job]) -> list[Any]:
+        """What each job gave, or the exception it ended with."""
+        try:
+            return self._transact(jobs)
+        except Exception as error:  # noqa: BLE001 whatever it is, it goes to the one who asked
+            if len(jobs) == 1:
+                return [error]
+        return [outcome for job in jobs for outcome in self._commit([job])]
+
+    def _transact(self, jobs: list[_Job]) -> list[Any]:
+        assert self._connection is not None  # noqa: S101 opened in __aenter__
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            return [job.work(self._connection) for job in jobs]
 
     async def _on_thread(self, work: Callable[[], T]) -> T:
         future = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:
-            # Shielded: a caller that is cancelled must not make a committed step look undone.
             return await asyncio.shield(future)
         except (sqlite3.Error, OSError) as error:
-            raise StorageError(
-                f"The database {self._path} cannot be used: {error}. "
-                "Check the free space and the rights on that folder; nothing was accepted meanwhile."
-            ) from error
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: sqlite3.Error | OSError) -> StorageError:
+        return StorageError(
+            f"The database {self._path} cannot be used: {error}. "
+            "Check the free space and the rights on that folder; nothing was accepted meanwhile."
+        )
 
     def _open(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """The durable queue of commands. A command is on disk before a byte of it is sent, and its id never changes.
 
 Every step goes through `omniid.fate`; a step that is not in the table is refused. First in, first out: only
-queued commands are in the line, and the first of them blocks the others visibly.
+queued commands are in the line, and the first of them blocks the others visibly. No question asked while
+commands flow reads the whole line, so the cost of one does not grow with the number of the others.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from omniid.storage.database import Database
 Kind = Literal["voice", "text"]
 _KEPT_FOR = timedelta(days=7)
 _SIGN_IN_WITHIN = timedelta(minutes=10)
+_OPEN = frozenset(State) - {State.DONE, State.FAILED, State.CANCELLED, State.DROPPED}
 _NOT_SENT = frozenset({State.CANCELLED, State.EXPIRED, State.DROPPED})
 _WAITED_TOO_LONG = {
     State.QUEUED: "it waited too long to be sent",
     State.NEEDS_AUTH: "nobody signed in for it in time",
 }
+_OMNIID_ENDED = "omniid ended before its answer came"
+_REPEATED = "repeated"  # the outcome of an attempt that the same backend may be asked for again
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Command:
     reason: str | None
     reply: dict[str, Any] | None
     attempts: int
+    answer_wanted: bool
     created_at: datetime
     changed_at: datetime
     expires_at: datetime
@@ -54,6 +59,27 @@ class NewCommand:
     message: str
     metadata: dict[str, Any]
     idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """The backend at the other end of the present link. `dedupes`: it does a repeated id only once."""
+
+    name: str
+    dedupes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What `begin_attempts` took from the line, and what it found it must not send to this backend again.
+
+    `held`: the first in the line may only be repeated to a backend that says it dedupes, and this one has
+    not said so yet.
+    """
+
+    commands: list[Command]
+    uncertain: list[Command]
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +117,16 @@ class Outbox:
             ).fetchone()
             if row is not None:
                 return _same(row, new), False
-        size = len(new.message.encode()) + len(json.dumps(new.metadata))
+        size = _size(new.message, new.metadata)
         self._check_room(connection, size)
         ttl_s = self._limits.voice_ttl_s if new.kind == "voice" else self._limits.text_ttl_s
         connection.execute(
             "INSERT INTO commands (id, position, kind, message, metadata, idempotency_key, state, bytes,"
             " created_at, changed_at, expires_at)"
-            " VALUES (?, (SELECT coalesce(max(position), 0) + 1 FROM commands), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 new.id,
+                _tail(connection),
                 new.kind,
                 new.message,
                 json.dumps(new.metadata),
@@ -113,36 +140,52 @@ class Outbox:
         )
         return _command(_row(connection, new.id)), True
 
-    def _check_room(self, connection: sqlite3.Connection, size: int) -> None:
+    def _check_room(self, connection: sqlite3.Connection, size: int, *, commands: int = 1) -> None:
         count, total = connection.execute(
-            f"SELECT count(*), coalesce(sum(bytes), 0) FROM commands WHERE state NOT IN ({_marks(ENDED)})",  # noqa: S608 only marks
+            f"SELECT coalesce(sum(number), 0), coalesce(sum(bytes), 0) FROM tally WHERE state NOT IN ({_marks(ENDED)})",  # noqa: S608, E501 only marks
             tuple(ENDED),
         ).fetchone()
-        if count >= self._limits.max_commands or total + size > self._limits.max_bytes:
+        if count + commands > self._limits.max_commands or total + size > self._limits.max_bytes:
             raise OutboxFullError(
                 f"{count} commands already wait and there is no room for another. "
                 "See `omniid outbox list`; cancel or drop what you no longer need."
             )
 
-    async def begin_attempt(self, now: datetime) -> Command | None:
-        """Take the first command of the line to `sending`, on disk before it is written; None if none is.
+    async def begin_attempts(self, now: datetime, limit: int, to: Recipient) -> Taken:
+        """Take the first commands of the line to `sending`, on disk before they are written.
 
         One whose time is up is passed over: after a machine has slept, the link can be back before `expire`.
         """
 
-        def work(connection: sqlite3.Connection) -> Command | None:
-            row = connection.execute(
-                "SELECT * FROM commands WHERE state = ? AND expires_at > ? ORDER BY position LIMIT 1",
-                (State.QUEUED, _text(now)),
-            ).fetchone()
-            if row is None:
-                return None
-            connection.execute("UPDATE commands SET attempts = attempts + 1 WHERE id = ?", (row["id"],))
-            connection.execute(
-                "INSERT INTO attempts (command_id, number, began_at) VALUES (?, ?, ?)",
-                (row["id"], row["attempts"] + 1, _text(now)),
-            )
-            return _step(connection, row["id"], State.SENDING, now)
+        def work(connection: sqlite3.Connection) -> Taken:
+            taken = Taken([], [])
+            rows = connection.execute(
+                "SELECT id, repeat_at, attempts FROM commands WHERE state = ? AND expires_at > ?"
+                " ORDER BY position LIMIT ?",
+                (State.QUEUED, _text(now), limit),
+            ).fetchall()
+            for row in rows:
+                if row["repeat_at"] not in {None, to.name}:
+                    reason = f"{row['repeat_at']} may have done it, and {to.name} cannot know"
+                    taken.uncertain.append(_step(connection, row["id"], State.UNCERTAIN, now, reason=reason))
+                elif row["repeat_at"] is not None and not to.dedupes:
+                    return dataclasses.replace(taken, held=True)
+                else:
+                    taken.commands.append(_begin(connection, row, to, now))
+            return taken
+
+        return await self._database.run(work)
+
+    async def give_up_repeats(self, now: datetime) -> list[Command]:
+        """Commands that wait for a backend to say that it dedupes, and it does not: they are uncertain."""
+
+        def work(connection: sqlite3.Connection) -> list[Command]:
+            rows = connection.execute(
+                "SELECT id FROM commands WHERE state = ? AND repeat_at IS NOT NULL ORDER BY position",
+                (State.QUEUED,),
+            ).fetchall()
+            reason = "the backend may have done it, and no longer tells a repeated command"
+            return [_step(connection, row["id"], State.UNCERTAIN, now, reason=reason) for row in rows]
 
         return await self._database.run(work)
 
@@ -154,16 +197,79 @@ class Outbox:
         *,
         reason: str | None = None,
         reply: Reply | None = None,
+        repeat: bool = False,
     ) -> Command:
         """Take a command one step along the table. Back to `queued` it keeps its place in the line.
+
+        With `repeat`, it goes again to the backend that has it already, once that says it dedupes.
 
         Raises:
             NotFoundError: there is no such command.
             NotAllowedError: the table has no such step.
         """
         return await self._database.run(
-            lambda connection: _step(connection, command_id, to, now, reason=reason, reply=reply)
+            lambda connection: _step(
+                connection, command_id, to, now, reason=reason, reply=reply, repeat=repeat
+            )
         )
+
+    async def answer_here(self, command_id: str, reply: Reply, now: datetime) -> Command | None:
+        """Settle a command that still waits in the line; None when it has left it meanwhile."""
+
+        def work(connection: sqlite3.Connection) -> Command | None:
+            row = _row(connection, command_id, exact=True)
+            if row["state"] != State.QUEUED or row["repeat_at"] is not None:
+                return None
+            reason = "answered by omniid itself, while the backend was away"
+            return _step(connection, row["id"], State.DONE, now, reason=reason, reply=reply)
+
+        return await self._database.run(work)
+
+    async def edit(self, command_id: str, message: str, now: datetime) -> Command:
+        """Change the text of a command that is still in the line; it keeps its id and its place.
+
+        Raises:
+            NotFoundError: there is no such command.
+            NotAllowedError: it is not queued, or an attempt of it may have been done.
+            OutboxFullError: the new text has no room.
+        """
+
+        def work(connection: sqlite3.Connection) -> Command:
+            row = _row(connection, command_id)
+            if row["state"] != State.QUEUED:
+                raise NotAllowedError(
+                    f"Command {row['id']} is {row['state']}; only a queued one can be edited."
+                )
+            if _may_have_been_done(connection, row["id"]):
+                raise NotAllowedError(
+                    f"Command {row['id']} may have been done as it was. Cancel it, and ask for the new one."
+                )
+            size = _size(message, json.loads(row["metadata"]))
+            self._check_room(connection, size - row["bytes"], commands=0)
+            connection.execute(
+                "UPDATE commands SET message = ?, bytes = ?, reason = ?, changed_at = ? WHERE id = ?",
+                (message, size, "edited", _text(now), row["id"]),
+            )
+            return _command(_row(connection, row["id"]))
+
+        return await self._database.run(work)
+
+    async def cancel(self, command_id: str, now: datetime) -> Command:
+        """Take a command out of the line. On the wire it cannot be called back: its answer is not wanted.
+
+        Raises:
+            NotFoundError: there is no such command.
+            NotAllowedError: it is over.
+        """
+
+        def work(connection: sqlite3.Connection) -> Command:
+            row = _row(connection, command_id)
+            if State(row["state"]) not in ON_THE_WIRE:
+                return _step(connection, row["id"], State.CANCELLED, now, reason="cancelled by the user")
+            connection.execute("UPDATE commands SET answer_wanted = 0 WHERE id = ?", (row["id"],))
+            return _command(_row(connection, row["id"]))
+
+        return await self._database.run(work)
 
     async def retry(self, command_id: str, now: datetime) -> Command:
         """Put a command that ended badly at the end of the line, with a fresh time to live.
@@ -184,24 +290,32 @@ class Outbox:
                 self._check_room(connection, row["bytes"])
             ttl_s = self._limits.voice_ttl_s if row["kind"] == "voice" else self._limits.text_ttl_s
             connection.execute(
-                "UPDATE commands SET position = (SELECT max(position) + 1 FROM commands), expires_at = ?,"
-                " reply = NULL WHERE id = ?",
-                (_text(now + timedelta(seconds=ttl_s)), row["id"]),
+                "UPDATE commands SET position = ?, expires_at = ?, reply = NULL, answer_wanted = 1"
+                " WHERE id = ?",
+                (_tail(connection), _text(now + timedelta(seconds=ttl_s)), row["id"]),
             )
             return _step(connection, row["id"], State.QUEUED, now, reason="to be sent again")
 
         return await self._database.run(work)
 
     async def recover(self, now: datetime) -> list[Command]:
-        """At start: what was on the wire when omniid ended may have been done, and is uncertain."""
+        """At start: what was on the wire when omniid ended may have been done.
+
+        It is uncertain, unless its backend said that it dedupes: then it waits at its place to be repeated.
+        """
 
         def work(connection: sqlite3.Connection) -> list[Command]:
             rows = connection.execute(
-                "SELECT id FROM commands WHERE state IN (?, ?) ORDER BY position", tuple(ON_THE_WIRE)
+                "SELECT id, dedupes FROM commands JOIN attempts ON command_id = id AND number = attempts"
+                " WHERE state IN (?, ?) ORDER BY position",
+                tuple(ON_THE_WIRE),
             ).fetchall()
-            reason = "omniid ended before its answer came"
-            _purge(connection, now)
-            return [_step(connection, row["id"], State.UNCERTAIN, now, reason=reason) for row in rows]
+            return [
+                _step(connection, row["id"], State.QUEUED, now, reason=_OMNIID_ENDED, repeat=True)
+                if row["dedupes"]
+                else _step(connection, row["id"], State.UNCERTAIN, now, reason=_OMNIID_ENDED)
+                for row in rows
+            ]
 
         return await self._database.run(work)
 
@@ -209,18 +323,44 @@ class Outbox:
         """Let commands expire that waited too long for their turn, or for the user to sign in."""
 
         def work(connection: sqlite3.Connection) -> list[Command]:
-            _purge(connection, now)
             rows = connection.execute(
-                "SELECT id, state FROM commands WHERE (state = ? AND expires_at <= ?)"
-                " OR (state = ? AND changed_at <= ?) ORDER BY position",
-                (State.QUEUED, _text(now), State.NEEDS_AUTH, _text(now - _SIGN_IN_WITHIN)),
+                "SELECT id, state, repeat_at FROM commands WHERE state = 'queued' AND expires_at <= ?"
+                " UNION ALL SELECT id, state, NULL FROM commands WHERE state = ? AND changed_at <= ?",
+                (_text(now), State.NEEDS_AUTH, _text(now - _SIGN_IN_WITHIN)),
             ).fetchall()
             return [
-                _step(connection, row["id"], State.EXPIRED, now, reason=_WAITED_TOO_LONG[row["state"]])
+                _step(
+                    connection,
+                    row["id"],
+                    State.UNCERTAIN if row["repeat_at"] else State.EXPIRED,
+                    now,
+                    reason=_WAITED_TOO_LONG[row["state"]],
+                )
                 for row in rows
             ]
 
         return await self._database.run(work)
+
+    async def forget_old(self, now: datetime) -> None:
+        """Forget commands that ended long ago. Looks at every one: not for every moment."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                f"DELETE FROM commands WHERE changed_at < ? AND state IN ({_marks(ENDED)})",  # noqa: S608 only marks
+                (_text(now - _KEPT_FOR), *ENDED),
+            )
+
+        await self._database.run(work)
+
+    async def probe(self) -> None:
+        """Write, and change nothing.
+
+        Raises:
+            StorageError: the disk still refuses it.
+        """
+        await self._database.run(
+            lambda connection: connection.execute("UPDATE tally SET number = number").close()
+        )
 
     async def get(self, command_id: str) -> Command:
         """One command, found by its id or by a beginning of it that only it has.
@@ -231,13 +371,18 @@ class Outbox:
         return await self._database.run(lambda connection: _command(_row(connection, command_id)))
 
     async def list(self, *, ended: bool = False, limit: int = 1_000) -> list[Command]:
-        """The commands that wait or need a decision, in line order; with `ended`, the others too."""
+        """The commands that wait or need a decision, in line order; with `ended`, the others too.
+
+        Where there are more than `limit`: the first of those that wait; the last of all.
+        """
 
         def work(connection: sqlite3.Connection) -> list[Command]:
+            if ended:
+                rows = connection.execute("SELECT * FROM commands ORDER BY position DESC LIMIT ?", (limit,))
+                return [_command(row) for row in rows][::-1]
             rows = connection.execute(
-                "SELECT * FROM commands WHERE ? OR state NOT IN ('done', 'failed', 'cancelled', 'dropped')"
-                " ORDER BY position LIMIT ?",
-                (ended, limit),
+                f"SELECT * FROM commands WHERE state IN ({_marks(_OPEN)}) ORDER BY position LIMIT ?",  # noqa: S608 only marks
+                (*_OPEN, limit),
             )
             return [_command(row) for row in rows]
 
@@ -247,10 +392,19 @@ class Outbox:
         """How many commands stand in each state."""
 
         def work(connection: sqlite3.Connection) -> dict[State, int]:
-            rows = connection.execute("SELECT state, count(*) AS number FROM commands GROUP BY state")
+            rows = connection.execute("SELECT state, number FROM tally WHERE number > 0")
             return {State(row["state"]): row["number"] for row in rows}
 
         return await self._database.run(work)
+
+
+def _begin(connection: sqlite3.Connection, row: sqlite3.Row, to: Recipient, now: datetime) -> Command:
+    connection.execute("UPDATE commands SET attempts = attempts + 1 WHERE id = ?", (row["id"],))
+    connection.execute(
+        "INSERT INTO attempts (command_id, number, began_at, target, dedupes) VALUES (?, ?, ?, ?, ?)",
+        (row["id"], row["attempts"] + 1, _text(now), to.name, to.dedupes),
+    )
+    return _step(connection, row["id"], State.SENDING, now)
 
 
 def _step(
@@ -261,6 +415,7 @@ def _step(
     *,
     reason: str | None = None,
     reply: Reply | None = None,
+    repeat: bool = False,
 ) -> Command:
     row = _row(connection, command_id, exact=True)
     current = State(row["state"])
@@ -268,9 +423,11 @@ def _step(
         raise NotAllowedError(f"Command {row['id']} is {current} and cannot become {to}.")
     if to in _NOT_SENT and current is State.QUEUED and _may_have_been_done(connection, row["id"]):
         reason = f"{reason}; an earlier attempt may have been done"
+    repeat_at = _last_recipient(connection, row) if repeat else None
     connection.execute(
-        "UPDATE commands SET state = ?, reason = ?, reply = coalesce(?, reply), changed_at = ? WHERE id = ?",
-        (to, reason, _reply(reply), _text(now), row["id"]),
+        "UPDATE commands SET state = ?, reason = ?, reply = coalesce(?, reply), repeat_at = ?, changed_at = ?"
+        " WHERE id = ?",
+        (to, reason, _reply(reply), repeat_at, _text(now), row["id"]),
     )
     if to is State.WAITING:
         connection.execute(
@@ -280,7 +437,7 @@ def _step(
     elif current in ON_THE_WIRE:
         connection.execute(
             "UPDATE attempts SET outcome = ? WHERE command_id = ? AND number = ?",
-            (to, row["id"], row["attempts"]),
+            (_REPEATED if repeat else to, row["id"], row["attempts"]),
         )
     return _command(_row(connection, row["id"]))
 
@@ -294,12 +451,26 @@ def _same(row: sqlite3.Row, new: NewCommand) -> Command:
     return _command(row)
 
 
-def _purge(connection: sqlite3.Connection, now: datetime) -> None:
-    """Forget commands that ended long ago."""
-    connection.execute(
-        f"DELETE FROM commands WHERE changed_at < ? AND state IN ({_marks(ENDED)})",  # noqa: S608 only marks
-        (_text(now - _KEPT_FOR), *ENDED),
+def _last_recipient(connection: sqlite3.Connection, row: sqlite3.Row) -> str:
+    found = connection.execute(
+        "SELECT target FROM attempts WHERE command_id = ? AND number = ?", (row["id"], row["attempts"])
+    ).fetchone()
+    return str(found["target"])
+
+
+def _tail(connection: sqlite3.Connection) -> int:
+    """The position after the last; one look into the index for each state, and no scan."""
+    last = max(
+        connection.execute(
+            "SELECT coalesce(max(position), 0) FROM commands WHERE state = ?", (state,)
+        ).fetchone()[0]
+        for state in State
     )
+    return int(last) + 1
+
+
+def _size(message: str, metadata: dict[str, Any]) -> int:
+    return len(message.encode()) + len(json.dumps(metadata))
 
 
 def _marks(values: frozenset[State]) -> str:
@@ -309,9 +480,8 @@ def _marks(values: frozenset[State]) -> str:
 def _may_have_been_done(connection: sqlite3.Connection, command_id: str) -> bool:
     """Whether an earlier attempt was written and never answered."""
     unanswered = connection.execute(
-        "SELECT 1 FROM attempts WHERE command_id = ?"
-        " AND (outcome = 'uncertain' OR (outcome = 'queued' AND written_at IS NOT NULL))",
-        (command_id,),
+        "SELECT 1 FROM attempts WHERE command_id = ? AND outcome IN (?, ?)",
+        (command_id, State.UNCERTAIN, _REPEATED),
     )
     return unanswered.fetchone() is not None
 
@@ -344,6 +514,7 @@ def _command(row: sqlite3.Row) -> Command:
         reason=row["reason"],
         reply=json.loads(row["reply"]) if row["reply"] else None,
         attempts=row["attempts"],
+        answer_wanted=bool(row["answer_wanted"]),
         created_at=datetime.fromisoformat(row["created_at"]),
         changed_at=datetime.fromisoformat(row["changed_at"]),
         expires_at=datetime.fromisoformat(row["expires_at"]),

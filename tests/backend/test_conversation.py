@@ -254,6 +254,17 @@ def test_an_unfit_command_is_refused(changes: dict[str, str], code: str) -> None
     assert (error["error"]["code"], error["requestId"]) == (code, payload["requestId"])
 
 
+def test_a_sealed_command_is_refused_and_nothing_is_done() -> None:
+    payload = command("x").model_dump(by_alias=True, exclude={"message"}, exclude_none=True)
+    payload["sealed"] = "a.b.c.d.e"
+    (error,) = received({"type": "command", "payload": payload, "timestamp": 1})
+    assert (error["error"]["code"], error["requestId"]) == ("sealed_not_supported", "r1")
+
+    step = conversation.answer(CommandPayload.model_validate(payload), with_tasks("milk"), NOW)
+    assert json.loads(step.frame)["error"]["code"] == "sealed_not_supported"
+    assert step.memory == with_tasks("milk")
+
+
 def test_a_batch_is_refused_command_by_command() -> None:
     payloads = [command("x", name).model_dump(by_alias=True, exclude_none=True) for name in ("a", "b")]
     errors = received({"type": "batch", "payload": {"commands": payloads}, "timestamp": 1})

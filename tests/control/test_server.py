@@ -20,7 +20,7 @@ from support.control import COMMAND, Running, running_server
 from omniid import api
 from omniid.control import openapi
 from omniid.control.client import Client, DaemonError
-from omniid.control.schema import EVENTS_PATH, MAX_BODY_BYTES, OPENAPI_PATH, VERBS, Verb
+from omniid.control.schema import EVENTS_PATH, MAX_BODY_BYTES, METRICS_PATH, OPENAPI_PATH, VERBS, Verb
 from omniid.control.server import bind
 from omniid.errors import EXIT_REFUSED, EXIT_USAGE, ConfigError, NotRunningError
 
@@ -59,7 +59,13 @@ def ids(verb: Verb) -> str:
 
 # --- the verbs ----------------------------------------------------------------------------------------------
 
-BODIES = {"command_add": {"message": "Send it"}, "speech_say": {"text": "Hi"}}
+BODIES = {
+    "command_add": {"message": "Send it"},
+    "command_edit": {"message": "Send them"},
+    "question_answer": {"value": "Ann"},
+    "speech_say": {"text": "Hi"},
+}
+PARTS = (api.CommandVerbs, api.UserVerbs, api.BackendVerbs, api.HouseVerbs)
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=ids)
@@ -80,7 +86,7 @@ def test_every_verb_is_served_to_the_client(daemon: Running, path: Path, verb: V
 def test_every_verb_has_one_method_that_serves_it(verb: Verb) -> None:
     owners = [
         part
-        for part in (api.CommandVerbs, api.UserVerbs, api.HouseVerbs)
+        for part in PARTS
         if callable(getattr(part, verb.name, None))
     ]
 
@@ -90,12 +96,12 @@ def test_every_verb_has_one_method_that_serves_it(verb: Verb) -> None:
 def test_every_method_that_serves_is_a_verb() -> None:
     public = {
         name
-        for part in (api.CommandVerbs, api.UserVerbs, api.HouseVerbs)
+        for part in PARTS
         for name in vars(part)
         if not name.startswith("_")
     }
 
-    assert public == {verb.name for verb in VERBS}
+    assert public == {verb.name for verb in VERBS} | {"metrics"}
 
 
 @pytest.mark.usefixtures("daemon")
@@ -107,7 +113,8 @@ def test_the_openapi_document_says_what_is_served_and_nothing_else(path: Path) -
         for url, methods in document["paths"].items()
         for method, operation in methods.items()
     }
-    assert said == {(verb.method, verb.path, verb.name) for verb in VERBS} | {("GET", EVENTS_PATH, "events")}
+    others = {("GET", EVENTS_PATH, "events"), ("GET", METRICS_PATH, "metrics")}
+    assert said == {(verb.method, verb.path, verb.name) for verb in VERBS} | others
     named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
     assert named <= set(document["components"]["schemas"])
     assert document == openapi.document()
@@ -183,7 +190,7 @@ def test_a_refusal_is_problem_details(
 
 
 @pytest.mark.parametrize("header", ["Origin", "Referer", "origin"])
-@pytest.mark.parametrize("url", ["/v1/status", EVENTS_PATH, OPENAPI_PATH])
+@pytest.mark.parametrize("url", ["/v1/status", EVENTS_PATH, METRICS_PATH, OPENAPI_PATH])
 def test_a_request_a_web_page_could_have_caused_is_refused(
     daemon: Running, path: Path, header: str, url: str
 ) -> None:

@@ -18,8 +18,9 @@ import pytest
 from support import moments
 
 from omniid.errors import AlreadyRunningError, StorageError
-from omniid.storage.database import Database, OwnerLock
+from omniid.storage.database import Database
 from omniid.storage.outbox import Limits, NewCommand, Outbox
+from omniid.storage.owner_lock import OwnerLock
 
 SUPPORT = Path(moments.__file__).parent
 LIMITS = Limits(600, 86_400, 1_000_000, 1_000_000_000)
@@ -232,7 +233,7 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path)
 
 HOLDER = """
 import pathlib, sys, time
-from omniid.storage.database import OwnerLock
+from omniid.storage.owner_lock import OwnerLock
 lock = OwnerLock(pathlib.Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(600)

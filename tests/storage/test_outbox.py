@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ from omniid.errors import NotAllowedError, NotFoundError, OutboxFullError, Refus
 from omniid.fate import State
 from omniid.protocol.chat import Reply
 from omniid.storage.database import Database
-from omniid.storage.outbox import Limits, NewCommand, Outbox
+from omniid.storage.outbox import Command, Limits, NewCommand, Outbox, Recipient
 
 LIMITS = Limits(voice_ttl_s=600, text_ttl_s=86_400, max_commands=1_000, max_bytes=10_000_000)
 REPLY = Reply("done", "Sent.", 95, raw={"type": "response"})
+BACKEND = Recipient("a backend", dedupes=False)
 NEEDS_AUTH = Reply("needs_auth", "Sign in.", 80)
 
 
@@ -32,9 +34,15 @@ def with_outbox(path: Path, work: Callable[[Outbox], Awaitable[None]], limits: L
     asyncio.run(run())
 
 
+async def begin(outbox: Outbox, now: datetime) -> Command | None:
+    """The first of the line, sent; None when it is empty."""
+    commands = (await outbox.begin_attempts(now, 1, BACKEND)).commands
+    return commands[0] if commands else None
+
+
 async def settle(outbox: Outbox, to: State, seconds: float = 1) -> str:
     """Take the first command of the line to a state that follows `waiting`."""
-    command = await outbox.begin_attempt(wall(seconds))
+    command = await begin(outbox, wall(seconds))
     assert command is not None
     await outbox.move(command.id, State.WAITING, wall(seconds))
     await outbox.move(command.id, to, wall(seconds), reason="so", reply=REPLY)
@@ -46,7 +54,7 @@ def test_a_command_goes_all_the_way(tmp_path: Path) -> None:
         accepted, is_new = await outbox.add(new("c1"), wall())
         assert is_new
         assert (accepted.state, accepted.attempts, accepted.metadata) == (State.QUEUED, 0, {"n": 1})
-        begun = await outbox.begin_attempt(wall(1))
+        begun = await begin(outbox, wall(1))
         assert begun is not None
         assert (begun.id, begun.state, begun.attempts) == ("c1", State.SENDING, 1)
         await outbox.move("c1", State.WAITING, wall(2))
@@ -55,7 +63,7 @@ def test_a_command_goes_all_the_way(tmp_path: Path) -> None:
         assert done.reply is not None
         assert done.reply["content"] == "Sent."
         assert done.changed_at == wall(3)
-        assert await outbox.begin_attempt(wall(4)) is None
+        assert await begin(outbox, wall(4)) is None
         assert await outbox.list() == []
         assert [command.id for command in await outbox.list(ended=True)] == ["c1"]
 
@@ -77,11 +85,11 @@ def test_first_in_first_out_and_a_failed_write_keeps_its_place(tmp_path: Path) -
     async def work(outbox: Outbox) -> None:
         for command_id in ("c3", "c1", "c2"):
             await outbox.add(new(command_id), wall())
-        first = await outbox.begin_attempt(wall())
+        first = await begin(outbox, wall())
         assert first is not None
         await outbox.move(first.id, State.QUEUED, wall(), reason="not written")
         line = []
-        while (command := await outbox.begin_attempt(wall())) is not None:
+        while (command := await begin(outbox, wall())) is not None:
             line.append(command.id)
         assert line == ["c3", "c1", "c2"]
 
@@ -110,7 +118,7 @@ def test_only_what_ended_badly_can_be_retried(tmp_path: Path, state: str) -> Non
     async def work(outbox: Outbox) -> None:
         await outbox.add(new("c1"), wall())
         if state == "sending":
-            await outbox.begin_attempt(wall())
+            await begin(outbox, wall())
         elif state == "done":
             await settle(outbox, State.DONE)
         with pytest.raises(NotAllowedError, match=state):
@@ -186,7 +194,7 @@ def test_what_waited_too_long_expires_and_is_not_sent(tmp_path: Path) -> None:
         assert await outbox.expire(wall(599)) == []
         assert [(c.id, c.state) for c in await outbox.expire(wall(600))] == [("voice", State.EXPIRED)]
         assert [c.id for c in await outbox.expire(wall(86_400))] == ["text"]
-        assert await outbox.begin_attempt(wall(86_400)) is None
+        assert await begin(outbox, wall(86_400)) is None
         assert [c.id for c in await outbox.list()] == ["voice", "text"]
 
     with_outbox(tmp_path, work)
@@ -196,7 +204,7 @@ def test_a_machine_that_slept_sends_nothing_stale_before_its_first_tick(tmp_path
     async def work(outbox: Outbox) -> None:
         await outbox.add(NewCommand("stale", "voice", "x", {}), wall())
         await outbox.add(new("good"), wall())
-        begun = await outbox.begin_attempt(wall(3_600))
+        begun = await begin(outbox, wall(3_600))
         assert begun is not None
         assert begun.id == "good"
 
@@ -219,8 +227,8 @@ def test_what_was_on_the_wire_when_omniid_ended_is_uncertain(tmp_path: Path) -> 
     async def before(outbox: Outbox) -> None:
         for command_id in ("c1", "c2", "c3"):
             await outbox.add(new(command_id), wall())
-        await outbox.begin_attempt(wall())
-        begun = await outbox.begin_attempt(wall())
+        await begin(outbox, wall())
+        begun = await begin(outbox, wall())
         assert begun is not None
         await outbox.move(begun.id, State.WAITING, wall())
 
@@ -230,7 +238,7 @@ def test_what_was_on_the_wire_when_omniid_ended_is_uncertain(tmp_path: Path) -> 
             ("c2", State.UNCERTAIN),
         ]
         assert await outbox.recover(wall(11)) == []
-        begun = await outbox.begin_attempt(wall(12))
+        begun = await begin(outbox, wall(12))
         assert begun is not None
         assert begun.id == "c3"
         late = await outbox.move("c1", State.DONE, wall(13), reply=REPLY)
@@ -246,9 +254,9 @@ def test_settled_rows_go_after_a_week_and_nothing_else_does(tmp_path: Path) -> N
             await outbox.add(new(command_id), wall())
         await settle(outbox, State.DONE)
         await settle(outbox, State.UNCERTAIN)
-        await outbox.recover(wall(7 * 86_400))
+        await outbox.forget_old(wall(7 * 86_400))
         assert len(await outbox.list(ended=True)) == 3
-        await outbox.recover(wall(7 * 86_400 + 2))
+        await outbox.forget_old(wall(7 * 86_400 + 2))
         assert [c.id for c in await outbox.list(ended=True)] == ["uncertain", "queued"]
 
     with_outbox(tmp_path, work)

@@ -14,10 +14,12 @@ from pydantic import BaseModel
 from omniid.control.schema import (
     VERBS,
     Accepted,
+    AuthView,
     CommandList,
     CommandView,
     HealthView,
     ListenView,
+    QuestionList,
     SpeechView,
     StatusView,
     Verb,
@@ -63,6 +65,8 @@ ANSWERS: dict[type[BaseModel], BaseModel] = {
     SpeechView: SpeechView(utterance_id="u1"),
     HealthView: HealthView(),
     Accepted: Accepted(),
+    QuestionList: QuestionList(questions=[]),
+    AuthView: AuthView(state="none", origin=None, advice=None),
 }
 
 
@@ -96,7 +100,10 @@ async def control_server(path: Path) -> AsyncIterator[tuple[Verbs, EventHub]]:
     async def snapshot() -> BaseModel:
         return STATUS
 
-    async with ControlServer(verbs.handlers(), hub, snapshot).serving(bind(path)):
+    async def metrics() -> tuple[bytes, str]:
+        return b"omniid_up 1.0\n", "text/plain; version=0.0.4; charset=utf-8"
+
+    async with ControlServer(verbs.handlers(), hub, snapshot, metrics).serving(bind(path)):
         yield verbs, hub
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,23 @@ from omniid.events import (
 )
 from omniid.fate import State
 from omniid.host import Clock
-from omniid.performer import Performer
+from omniid.line import LineSettings
+from omniid.performer import Asked, Parts, Performer
+from omniid.protocol import codec
 from omniid.protocol.backoff import Backoff
 from omniid.protocol.link import LinkSettings
+from omniid.protocol.sealing import Sealer
 from omniid.reactor import Reactor
-from omniid.session import Session, SessionSettings, Target
+from omniid.session import Session, Tokens, Way, link_maker
 from omniid.storage.database import Database
 from omniid.storage.outbox import Limits, Outbox
 from omniid.timeline import Timelines
+from omniid.wire import Target, WireSettings
 from omniid.workers.channel import ToEar, ToMouth
 
 DEADLINE_S = 30.0
-SETTINGS = SessionSettings(ping_interval_s=20, ping_timeout_s=20, max_frame_bytes=65_536)
+LIMITS = Limits(600, 86_400, 1_000, 10_000_000)
+SETTINGS = WireSettings(max_frame_bytes=65_536, subprotocols=codec.offered("auto"))
 
 
 class SilentEar:
@@ -61,22 +67,45 @@ class SilentMouth:
         pass
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What a test may want otherwise than usual."""
+
+    reply_timeout_s: float = 60.0
+    ping_interval_s: float = 20.0
+    ping_timeout_s: float = 20.0
+    line: LineSettings = field(default_factory=LineSettings)
+    limits: Limits = LIMITS
+    wire: WireSettings = SETTINGS
+    tokens: Tokens | None = None
+    sealer: Sealer | None = None
+    debounce_s: float = 0.0
+
+
 class Core:
     """What happened is in `events`; `until` waits for more of it."""
 
-    def __init__(self, database: Database, target: Target, *, reply_timeout_s: float) -> None:
+    def __init__(self, database: Database, target: Target, ways: Ways) -> None:
         self.clock = Clock("UTC")
         self.events: list[Event] = []
-        self.assistant = Assistant("always", 300.0)
+        self.assistant = Assistant("always", 300.0, ways.line)
         self.reactor = Reactor(self.assistant, Timelines(), EventHub(), self.clock)
-        self.outbox = Outbox(database, Limits(600, 86_400, 1_000, 10_000_000))
-        link = LinkSettings("ann", "UTC", 16, reply_timeout_s)
+        self.outbox = Outbox(database, ways.limits)
+        link = LinkSettings("ann", "UTC", 16, ways.reply_timeout_s, ways.ping_interval_s, ways.ping_timeout_s)
         self.session = Session(
-            target, SETTINGS, link, Backoff(0.05, 0.2, lambda: 1.0), clock=self.clock, post=self._post
+            Way(target, ways.wire, ways.tokens),
+            link_maker(link, ways.sealer),
+            Backoff(0.05, 0.2, lambda: 1.0),
+            clock=self.clock,
+            post=self._post,
         )
         self.ear, self.mouth = SilentEar(), SilentMouth()
-        self.performer = Performer(self.outbox, self.session, self.ear, self.mouth, self.clock)
+        parts = Parts(self.outbox, self.session, self.ear, self.mouth, self._later)
+        self.performer = Performer(parts, self.clock, ways.debounce_s)
         self._more = asyncio.Event()
+
+    def _later(self, delay_s: float, event: Event) -> None:
+        asyncio.get_running_loop().call_later(delay_s, self.reactor.post_nowait, event)
 
     async def _post(self, event: LinkEvent) -> None:
         await self.reactor.post(event)
@@ -86,7 +115,7 @@ class Core:
         self._more.set()
 
     async def ask(self, text: str) -> str:
-        command, _ = await self.performer.accept("text", text, {})
+        command, _ = await self.performer.accept(Asked("text", text))
         self.reactor.post_nowait(CommandQueued(command.id, "text", command.message))
         return command.id
 
@@ -120,10 +149,10 @@ class Core:
 
 
 @contextlib.asynccontextmanager
-async def core(path: Path, target: Target, *, reply_timeout_s: float = 60.0) -> AsyncIterator[Core]:
+async def core(path: Path, target: Target, ways: Ways | None = None, **changes: Any) -> AsyncIterator[Core]:
     """A core that runs until the block ends, and has then ended in the daemon's own order."""
     async with Database(path / "omniid.db") as database:
-        house = Core(database, target, reply_timeout_s=reply_timeout_s)
+        house = Core(database, target, replace(ways or Ways(), **changes))
         async with asyncio.TaskGroup() as group:
             with house.reactor.observing(house.seen):
                 reactor = group.create_task(house.reactor.run(house.performer.perform))
@@ -145,8 +174,8 @@ async def server(handler: Any, port: int = 0, **options: Any) -> AsyncIterator[t
         yield running, next(iter(running.sockets)).getsockname()[1]
 
 
-def local(port: int, token: str | None = None) -> Target:
-    return Target(f"ws://127.0.0.1:{port}/ws", "ann", token)
+def local(port: int) -> Target:
+    return Target(f"ws://127.0.0.1:{port}/ws", "ann")
 
 
 Handler = Callable[[ServerConnection], Any]

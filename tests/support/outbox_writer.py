@@ -10,7 +10,7 @@ import uuid_utils
 from support.moments import wall
 
 from omniid.storage.database import Database
-from omniid.storage.outbox import Limits, NewCommand, Outbox
+from omniid.storage.outbox import Limits, NewCommand, Outbox, Recipient
 
 
 async def main() -> None:
@@ -19,8 +19,8 @@ async def main() -> None:
         while True:
             command, _ = await outbox.add(NewCommand(str(uuid_utils.uuid7()), "text", "x", {}), wall())
             print(command.id, flush=True)  # noqa: T201 the parent reads it
-            begun = await outbox.begin_attempt(wall())
-            assert begun is not None
+            taken = await outbox.begin_attempts(wall(), 1, Recipient("a backend", dedupes=False))
+            assert taken.commands
 
 
 asyncio.run(main())

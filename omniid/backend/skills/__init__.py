@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from omniid.backend.skills import clock, manners, tasks
 from omniid.backend.skills.request import Answer, Request
 
-__all__ = ["SKILLS", "Answer", "Request"]
+__all__ = ["SAFE", "SKILLS", "Answer", "Request"]
 
 SKILLS: Mapping[str, Callable[[Request], Answer]] = {
     "time": clock.time,
@@ -24,3 +24,5 @@ SKILLS: Mapping[str, Callable[[Request], Answer]] = {
     "add_loosely": tasks.add_loosely,
     "unknown": manners.unknown,
 }
+# These answer from the clock and from good manners alone.
+SAFE = frozenset({"time", "date", "greeting", "thanks"})

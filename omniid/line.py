@@ -1,0 +1,303 @@
+"""The region of the policy between the outbox and the backend: the link, the line, the questions. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from omniid.effects import (
+    AskHere,
+    Effect,
+    ExpireOverdue,
+    GiveUpRepeats,
+    Move,
+    SendLater,
+    SendNext,
+    SettleHere,
+)
+from omniid.events import (
+    AnsweredHere,
+    AnswerUnwanted,
+    AttemptBegun,
+    CommandMoved,
+    CommandQueued,
+    CommandRejected,
+    CommandSettled,
+    CommandUncertain,
+    CommandWritten,
+    Event,
+    LateReplyArrived,
+    LineServed,
+    LinkDialling,
+    LinkLost,
+    LinkOpened,
+    LinkSpoilt,
+    LinkStopped,
+    QuestionAnswered,
+    QuestionAsked,
+    SendingDue,
+    ServerDedupes,
+    SettledHere,
+    StopRequested,
+    WindowGrew,
+    WriteFailed,
+)
+from omniid.fate import State
+from omniid.protocol.chat import Reply
+from omniid.protocol.pace import Pace
+
+LinkState = Literal["offline", "connecting", "ready", "waiting", "needs_token", "stopped"]
+Kind = Literal["voice", "text"]
+Tell = Callable[[str, Kind, str | None], list[Effect]]
+
+_OUTCOMES = {"done": State.DONE, "failed": State.FAILED, "needs_auth": State.NEEDS_AUTH}
+_HELD_FOR_S = 3.0
+_MOST_REMEMBERED = 1_000
+_MOST_QUESTIONS = 50
+_OFFLINE = "I am offline. Your command waits, and goes out as soon as I am back."
+_UNCERTAIN = "I cannot tell whether your last command was done. Please check before you repeat it."
+
+
+@dataclass(frozen=True, slots=True)
+class LineSettings:
+    """`fallback`: the embedded backend may answer what is safe while the remote one is away."""
+
+    uncertain: Literal["ask", "resend", "drop"] = "ask"
+    rate_per_minute: int = 0
+    fallback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something the server asked; it is open until `until`, in monotonic seconds."""
+
+    id: str
+    asked: QuestionAsked
+    until: float
+
+
+class Line:
+    """`tell` says what is to be said of a command, and decides whether it is said aloud."""
+
+    def __init__(self, settings: LineSettings, tell: Tell) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._pace = Pace(settings.rate_per_minute or None)
+        self.link: LinkState = "offline"
+        self.reason: str | None = None
+        self.window = 0
+        self._epoch = 0
+        self._dedupes = False
+        self._held_since: float | None = None
+        self._send_due = False
+        self._stopping = False
+        # Commands handed to the link and not yet settled, each with how it came in.
+        self.in_flight: dict[str, Kind] = {}
+        # Those the user was told to be uncertain; a late word about any other changes nothing.
+        self._uncertain: OrderedDict[str, Kind] = OrderedDict()
+        self._unwanted: set[str] = set()
+        self._questions: OrderedDict[str, Question] = OrderedDict()
+        self._questions_asked = 0
+        self._asked_here: dict[str, Kind] = {}  # commands the embedded backend has been asked about
+
+    @property
+    def questions(self) -> Mapping[str, Question]:
+        return self._questions
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        match event:
+            case LinkDialling() | LinkOpened() | WindowGrew() | ServerDedupes() | LinkLost() | LinkStopped():
+                return self._on_link(event, now)
+            case QuestionAsked() | QuestionAnswered():
+                return self._on_question(event, now)
+            case AnsweredHere() | SettledHere():
+                return self._on_answered_here(event)
+            case CommandQueued() | LineServed() | SendingDue() | AttemptBegun() | StopRequested():
+                return self._on_line(event, now)
+            case _:
+                return self._on_command(event, now)
+
+    def tick(self, now: float) -> list[Effect]:
+        for question in [each for each in self._questions.values() if each.until <= now]:
+            del self._questions[question.id]
+        held = self._held_since is not None and now - self._held_since >= _HELD_FOR_S
+        if held:
+            self._held_since = None
+        give_up: list[Effect] = [GiveUpRepeats()] if held else []
+        return [ExpireOverdue(), *give_up, *self._send_if_room(now)]
+
+    # --- the link ----------------------------------------------------------------------------------------
+
+    def _on_link(
+        self,
+        event: LinkDialling | LinkOpened | WindowGrew | ServerDedupes | LinkLost | LinkStopped,
+        now: float,
+    ) -> list[Effect]:
+        match event:
+            case LinkDialling():
+                self.link = "connecting"
+            case LinkOpened(epoch=epoch, window=window):
+                self.link, self.reason = "ready", None
+                self._epoch, self.window, self._dedupes = epoch, window, False
+                return self._send_if_room(now)
+            case WindowGrew(window=window):
+                self.window = window
+                return self._send_if_room(now)
+            case ServerDedupes():
+                self._dedupes = True
+                return self._send_if_room(now)
+            case LinkLost(reason=reason):
+                self.link, self.reason = "waiting", reason
+            case LinkStopped(reason=reason, needs_token=needs_token):
+                self.link, self.reason = "needs_token" if needs_token else "stopped", reason
+        self.window, self._held_since = 0, None
+        return []
+
+    # --- the line ----------------------------------------------------------------------------------------
+
+    def _on_line(
+        self, event: CommandQueued | LineServed | SendingDue | AttemptBegun | StopRequested, now: float
+    ) -> list[Effect]:
+        match event:
+            case CommandQueued():
+                return self._on_queued(event, now)
+            case AttemptBegun(command_id=command_id, kind=kind):
+                self.in_flight[command_id] = kind
+                self._uncertain.pop(command_id, None)
+            case LineServed():
+                self._pace.give_back(event.asked - event.begun)
+                self._held_since = (self._held_since or now) if event.held else None
+                more = event.begun == event.asked and not event.refused
+                return self._send_if_room(now) if more else []
+            case SendingDue():
+                self._send_due = False
+                return self._send_if_room(now)
+            case StopRequested():
+                self._stopping = True
+        return []
+
+    def _on_queued(self, event: CommandQueued, now: float) -> list[Effect]:
+        if self.link == "ready":
+            return self._send_if_room(now)
+        if self._settings.fallback and not event.again:
+            self._asked_here[event.command_id] = event.kind
+            return [AskHere(event.command_id, event.kind, event.message)]
+        return [] if event.again else self._tell_offline(event.kind)
+
+    def _tell_offline(self, kind: Kind) -> list[Effect]:
+        return self._tell(_OFFLINE, kind, None) if kind == "voice" else []
+
+    def _on_answered_here(self, event: AnsweredHere | SettledHere) -> list[Effect]:
+        match event:
+            case AnsweredHere(command_id=command_id, reply=None):
+                kind = self._asked_here.pop(command_id, "text")
+                return [] if self.link == "ready" else self._tell_offline(kind)
+            case AnsweredHere(command_id=command_id, reply=Reply() as reply):
+                return [SettleHere(command_id, reply)]
+            case SettledHere(command_id=command_id, reply=reply):
+                kind = self._asked_here.pop(command_id, "text")
+                return self._tell(reply.content, kind, command_id)
+        return []
+
+    def _send_if_room(self, now: float) -> list[Effect]:
+        room = self.window - len(self.in_flight)
+        if room <= 0 or self._stopping:
+            return []
+        allowed = self._pace.take(now, room)
+        if allowed:
+            return [SendNext(allowed, self._epoch, self._dedupes)]
+        if self._send_due:
+            return []
+        self._send_due = True
+        return [SendLater(max(0.0, self._pace.ready_at(now) - now))]
+
+    # --- commands ----------------------------------------------------------------------------------------
+
+    def _on_command(self, event: Event, now: float) -> list[Effect]:
+        match event:
+            case CommandWritten(command_id=command_id):
+                return [Move(command_id, State.WAITING)] if command_id in self.in_flight else []
+            case WriteFailed(command_id=command_id):
+                self._land(command_id)
+                self._pace.give_back(1)
+                return [Move(command_id, State.QUEUED, "it could not be written; it keeps its place")]
+            case CommandSettled(command_id=command_id, reply=reply):
+                kind = self._land(command_id)
+                return [*self._settle(command_id, reply, kind), *self._send_if_room(now)]
+            case LateReplyArrived(command_id=command_id, reply=reply):
+                known = self._uncertain.pop(command_id, None)
+                move = Move(command_id, _OUTCOMES[reply.outcome], reply=reply)
+                return [move] if known is None else self._settle(command_id, reply, known)
+            case LinkSpoilt():
+                self.window = 0
+                return []
+            case CommandMoved():
+                return self._on_moved(event)
+            case CommandUncertain(command_id=command_id, reason=reason, repeatable=repeatable):
+                return self._lose(command_id, reason, repeatable=repeatable)
+            case CommandRejected(command_id=command_id, reason=reason):
+                kind = self._land(command_id)
+                return [
+                    Move(command_id, State.REJECTED, reason),
+                    *self._tell(f"Not done: {reason}.", kind, None),
+                ]
+            case AnswerUnwanted(command_id=command_id):
+                if command_id in self.in_flight:
+                    self._unwanted.add(command_id)
+                return []
+            case _:
+                return []
+
+    def _on_moved(self, event: CommandMoved) -> list[Effect]:
+        if event.state is not State.UNCERTAIN:
+            self._uncertain.pop(event.command_id, None)
+            return []
+        match self._settings.uncertain:
+            case "resend":
+                return [Move(event.command_id, State.QUEUED, "sent again, as delivery.uncertain says")]
+            case "drop":
+                return [Move(event.command_id, State.DROPPED, "dropped, as delivery.uncertain says")]
+            case "ask":
+                self._remember_uncertain(event.command_id, "text")
+                return []
+
+    def _settle(self, command_id: str, reply: Reply, kind: Kind) -> list[Effect]:
+        move = Move(command_id, _OUTCOMES[reply.outcome], reply=reply)
+        unwanted = command_id in self._unwanted
+        self._unwanted.discard(command_id)
+        return [move] if unwanted else [move, *self._tell(reply.content, kind, command_id)]
+
+    def _lose(self, command_id: str, reason: str, *, repeatable: bool) -> list[Effect]:
+        kind = self._land(command_id)
+        if repeatable:
+            words = f"{reason}; the server knows a repeated id"
+            return [Move(command_id, State.QUEUED, words, repeat=True)]
+        move = Move(command_id, State.UNCERTAIN, reason)
+        if self._settings.uncertain != "ask":
+            return [move]
+        self._remember_uncertain(command_id, kind)
+        return [move, *self._tell(_UNCERTAIN, kind, None)]
+
+    def _remember_uncertain(self, command_id: str, kind: Kind) -> None:
+        self._uncertain.setdefault(command_id, kind)
+        while len(self._uncertain) > _MOST_REMEMBERED:
+            self._uncertain.popitem(last=False)
+
+    def _land(self, command_id: str) -> Kind:
+        """Take a command off the wire; how it came in."""
+        return self.in_flight.pop(command_id, "text")
+
+    # --- questions ---------------------------------------------------------------------------------------
+
+    def _on_question(self, event: QuestionAsked | QuestionAnswered, now: float) -> list[Effect]:
+        if isinstance(event, QuestionAnswered):
+            self._questions.pop(event.question_id, None)
+            return []
+        self._questions_asked += 1
+        question = Question(f"q{self._questions_asked}", event, now + event.open_for_s)
+        self._questions[question.id] = question
+        while len(self._questions) > _MOST_QUESTIONS:
+            self._questions.popitem(last=False)
+        return self._tell(event.text, self.in_flight.get(event.command_id or "", "text"), None)
