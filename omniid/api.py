@@ -59,6 +59,13 @@ from omniid.session import Session
 from omniid.storage.outbox import Command, Outbox
 from omniid.timeline import Timelines
 
+_WAITS_FOR = {
+    "offline": "the link to be opened",
+    "connecting": "the link, which is being opened",
+    "waiting": "the link, which is tried again by itself",
+    "needs_token": "a new token: run `omniid auth login`",
+    "stopped": "the link, which has stopped: see `omniid status`",
+}
 _ASKS_THE_USER = frozenset({State.NEEDS_AUTH, State.UNCERTAIN})
 
 
@@ -159,13 +166,19 @@ class CommandVerbs:
         views = [self._view(command) for command in commands]
         line = [view for view in views if view.state == State.QUEUED]
         for place, view in enumerate(line):
-            view.waits_for = self._what_the_head_waits_for() if place == 0 else f"{place} before it"
+            view.waits_for = (
+                self._what_the_head_waits_for()
+                if place == 0
+                else f"the {place} before it"
+                if place > 1
+                else "the one before it"
+            )
         return CommandList(commands=views)
 
     def _what_the_head_waits_for(self) -> str:
         now = self._assistant.snapshot()
         if now.link != "ready":
-            return f"the link, which is {now.link.replace('_', ' ')}"
+            return _WAITS_FOR[now.link]
         if len(now.in_flight) >= now.window:
             return f"the answer to {now.in_flight[0]}"
         return "its turn"

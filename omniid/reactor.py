@@ -20,10 +20,15 @@ from omniid.events import (
     Event,
     FrameIgnored,
     LineServed,
+    LinkDialling,
+    LinkLost,
+    LinkOpened,
+    LinkStopped,
     StorageFailed,
     WorkerFailed,
 )
 from omniid.moment import Moment
+from omniid.restraint import Restraint
 from omniid.timeline import Timelines
 from omniid.workers.channel import SpeechFailed, TakeFailed
 
@@ -33,6 +38,7 @@ _COMFORTABLE = 1_000
 _UNSEEN = (ClockTicked, LineServed)
 _FREQUENT = (CommandProgressed, FrameIgnored)
 _PROBLEMS = (WorkerFailed, TakeFailed, SpeechFailed, StorageFailed, CommandRefused)
+_FLAPPING = (LinkDialling, LinkOpened, LinkLost, LinkStopped)
 _LOGGED = ("command_id", "take_id", "worker", "pid", "state", "reason", "cause")
 
 
@@ -53,6 +59,7 @@ class Reactor:
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._room = asyncio.Event()
         self._room.set()
+        self._restraint = Restraint()
         self._observers: set[Callable[[Event], None]] = set()
 
     def post_nowait(self, event: Event) -> None:
@@ -100,18 +107,22 @@ class Reactor:
         name = _snake(type(event).__name__)
         if not isinstance(event, _UNSEEN):
             self._hub.publish(name, dataclasses.asdict(event))
-            _log_event(name, event)
+            self._log(name, event)
         for observer in list(self._observers):
             observer(event)
 
-
-def _log_event(name: str, event: Event) -> None:
-    """Ids and reasons only: what people say and hear stays out of the log."""
-    if isinstance(event, _PROBLEMS):
-        log.warning(name, problem=event.message)
-    elif not isinstance(event, _FREQUENT):
-        known = {key: getattr(event, key, None) for key in _LOGGED}
-        log.info(name, **{key: value for key, value in known.items() if value})
+    def _log(self, name: str, event: Event) -> None:
+        """Ids and reasons only: what people say and hear stays out of the log."""
+        if isinstance(event, _PROBLEMS):
+            log.warning(name, problem=event.message)
+        elif not isinstance(event, _FREQUENT):
+            known = {key: getattr(event, key, None) for key in _LOGGED}
+            if isinstance(event, _FLAPPING):
+                held_back = self._restraint.admit(name, self._clock().monotonic)
+                if held_back is None:
+                    return
+                known["not_logged"] = held_back
+            log.info(name, **{key: value for key, value in known.items() if value})
 
 
 def _snake(name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -399,4 +400,6 @@ async def _post_all(post: Post, events: Sequence[LinkEvent]) -> None:
 def _in_words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"it did not answer within {OPEN_TIMEOUT_S:.0f} s"
+    if isinstance(error, OSError) and (error.errno or 0) > 0:
+        return os.strerror(error.errno or 0).lower()
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

@@ -29,7 +29,7 @@ _VERBS = {
     "reconnect": "run",
     "stop": "run",
 }
-_GROUPS = ("outbox", "models", "backend")
+_GROUPS = ("outbox", "auth", "models", "backend")
 
 
 def build(wanted: str | None) -> typer.Typer:

@@ -34,15 +34,15 @@ def ask(
     """
     message = sys.stdin.read() if text == "-" else text
     client = Client()
-    # With a key of its own the command can be asked for again, and is still one command.
-    key = key or str(uuid.uuid4())
-    command = client.call("POST", "/v1/commands", {"message": message}, key=key)
+    request = {"message": message}
+    if key is None:
+        # Should the answer get lost, this key finds the command; and a key bound to `ask` may bounce.
+        key, request["source"] = str(uuid.uuid4()), "ask"
+    command = client.call("POST", "/v1/commands", request, key=key)
     if not json_:
         print(command["id"], file=sys.stderr, flush=True)
     if wait:
-        command = client.call(
-            "POST", "/v1/commands", {"message": message, "wait_s": wait}, key=key, wait_s=wait
-        )
+        command = client.call("GET", f"/v1/commands/{command['id']}?wait_s={wait}", wait_s=wait)
     if json_:
         print_json(command)
     else:

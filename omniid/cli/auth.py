@@ -6,7 +6,6 @@ import asyncio
 import getpass
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
@@ -15,7 +14,6 @@ from omniid.control.client import Client
 from omniid.errors import EXIT_DONE, EXIT_REFUSED, NotRunningError, RefusedError
 
 if TYPE_CHECKING:
-    from omniid.config import Settings
     from omniid.credentials import Sources
 
 app = typer.Typer(help="Sign in to a remote backend, and out.", no_args_is_help=True)
@@ -47,6 +45,7 @@ def login(
 ) -> None:
     """Keep a token: asked for on a terminal, else the first line of standard input."""
     from omniid import config, credentials, host  # noqa: PLC0415 light verbs do without these
+    from omniid.authority import sources  # noqa: PLC0415
 
     settings = config.load_default()
     if settings.backend.remote_url is None:
@@ -71,6 +70,7 @@ def login(
 def logout() -> None:
     """Remove the token from the keyring and the token file, and have a running daemon forget it."""
     from omniid import config, credentials  # noqa: PLC0415 light verbs do without these
+    from omniid.authority import sources  # noqa: PLC0415
 
     where = sources(config.load_default())
     try:
@@ -103,22 +103,6 @@ def status(*, json_: JsonFlag = False) -> None:
     else:
         print(_line(answer))
     raise typer.Exit(EXIT_DONE if answer["state"] in _WELL else EXIT_REFUSED)
-
-
-def sources(settings: Settings) -> Sources:
-    """Where this user's settings say a token may be."""
-    from omniid import host  # noqa: PLC0415 light verbs do without these
-    from omniid.credentials import Sources  # noqa: PLC0415
-
-    backend = settings.backend
-    # Each backend has a token of its own; the port tells two of one host apart.
-    place = urlsplit(backend.remote_url).netloc.lower() if backend.remote_url else ""
-    return Sources(
-        token_command=backend.token_command,
-        configured=backend.token,
-        account=f"{backend.user_id}@{place}" if place else backend.user_id,
-        token_file=host.config_file().parent / "token",
-    )
 
 
 def _given() -> str:
@@ -158,6 +142,7 @@ def _tell_what_goes_before(where: Sources) -> None:
 def _looked_up() -> dict[str, Any]:
     """What the daemon would find, in the form of its own answer."""
     from omniid import config  # noqa: PLC0415 light verbs do without these
+    from omniid.authority import sources  # noqa: PLC0415
     from omniid.credentials import Credentials, CredentialsError  # noqa: PLC0415
 
     try:

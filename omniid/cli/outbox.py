@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,8 @@ def list_(
         print(_lines(command))
     if not commands:
         print("Nothing waits.")
+    if any(command["state"] == "uncertain" for command in commands):
+        print("Uncertain means it may have been done. Check, then `omniid outbox retry ID` or `drop ID`.")
 
 
 @app.command()
@@ -54,8 +57,25 @@ def drop(id_: Id, *, json_: JsonFlag = False) -> None:
 
 @app.command()
 def cancel(id_: Id, *, json_: JsonFlag = False) -> None:
-    """Cancel a command that is still queued."""
-    _print(Client().call("POST", f"/v1/commands/{id_}/cancel"), as_json=json_)
+    """Call a command off. One that is on its way cannot be called back; its answer is then not spoken."""
+    command = Client().call("POST", f"/v1/commands/{id_}/cancel")
+    _print(command, as_json=json_)
+    if not json_ and not command["answer_wanted"]:
+        print("It is on its way already and cannot be called back. Its answer will be recorded, not spoken.")
+
+
+@app.command()
+def edit(
+    id_: Id,
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="The new text; `-` reads it from standard input.")
+    ],
+    *,
+    json_: JsonFlag = False,
+) -> None:
+    """Change a command that is still queued. It keeps its id and its place in the line."""
+    message = sys.stdin.read() if text == "-" else text
+    _print(Client().call("PATCH", f"/v1/commands/{id_}", {"message": message}), as_json=json_)
 
 
 def _print(command: dict[str, Any], *, as_json: bool) -> None:
@@ -68,5 +88,7 @@ def _print(command: dict[str, Any], *, as_json: bool) -> None:
 def _lines(command: dict[str, Any]) -> str:
     """The id and state, then what it says: narrow enough for any terminal."""
     reason = f": {printable(command['reason'])}" if command["reason"] else ""
+    if command["waits_for"]:
+        reason += f" (waits for {printable(command['waits_for'])})"
     created = command["created_at"][:16].replace("T", " ")
     return f"{command['id']}  {created} UTC  {command['state']}{reason}\n    {one_line(command['message'])}"

@@ -32,11 +32,23 @@ def _lines(status: dict[str, Any]) -> list[str]:
         f"omniid is {status['headline']}",
         f"  daemon      pid {status['pid']}, version {status['version']}, up {_duration(status['uptime_s'])}",
         f"  backend     {printable(status['backend'])}: {status['link'].replace('_', ' ')}{reason}",
+        *_open_matters(status),
         f"  microphone  {'closed' if status['capture'] == 'idle' else status['capture']}",
         f"  outbox      {waiting}",
         f"  processes   {workers}",
         *(f"  problem     {part}: {printable(text)}" for part, text in status["problems"].items()),
     ]
+
+
+def _open_matters(status: dict[str, Any]) -> list[str]:
+    lines = []
+    if status["in_flight"]:
+        lines.append(f"  on its way  {status['in_flight']} waiting for an answer")
+    if status["questions"]:
+        lines.append(f"  questions   {status['questions']} open: the backend waits for your answer")
+    if status["outbox"].get("uncertain"):
+        lines.append("  decide      what is uncertain may have been done: see `omniid outbox list`")
+    return lines
 
 
 def _duration(seconds: float) -> str:

@@ -7,46 +7,55 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel
 
 HEARTBEAT_S = 15.0
 _READER_HOLDS = 256
 _RING_HOLDS = 1_000
+_RING_HOLDS_BYTES = 4 * 1024 * 1024  # a server may push frames of megabytes
 _LAGGED = b'event: lagged\ndata: {"advice": "read again without since, and take the snapshot"}\n\n'
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    number: int
-    name: str
-    data: dict[str, Any]
+    """`sse` is the event in the form of server-sent events."""
 
-    def as_sse(self) -> bytes:
-        """In the form of server-sent events."""
-        body = json.dumps(self.data, default=str)
-        return f"id: {self.number}\nevent: {self.name}\ndata: {body}\n\n".encode()
+    number: int
+    sse: bytes
+
+    @classmethod
+    def of(cls, number: int, name: str, data: dict[str, Any]) -> Self:
+        body = json.dumps(data, default=str)
+        return cls(number, f"id: {number}\nevent: {name}\ndata: {body}\n\n".encode())
 
 
 class EventHub:
     """Numbers events, keeps the latest, and hands them to any number of readers without waiting for one."""
 
     def __init__(self) -> None:
-        self._ring: deque[Published] = deque(maxlen=_RING_HOLDS)
+        self._ring: deque[Published] = deque()
+        self._ring_bytes = 0
         self._readers: set[asyncio.Queue[Published | None]] = set()
         self._number = 0
         self._closed = False
 
     def publish(self, name: str, data: dict[str, Any]) -> None:
         self._number += 1
-        event = Published(self._number, name, data)
-        self._ring.append(event)
+        event = Published.of(self._number, name, data)
+        self._keep(event)
         for queue in list(self._readers):
             if queue.full():
                 self._readers.discard(queue)  # its reader finds itself gone and says `lagged`
             else:
                 queue.put_nowait(event)
+
+    def _keep(self, event: Published) -> None:
+        self._ring.append(event)
+        self._ring_bytes += len(event.sse)
+        while len(self._ring) > _RING_HOLDS or self._ring_bytes > _RING_HOLDS_BYTES:
+            self._ring_bytes -= len(self._ring.popleft().sse)
 
     def close(self) -> None:
         """End every stream."""
@@ -67,9 +76,9 @@ class EventHub:
             if missed is None:
                 # Numbered before it is taken: what happens meanwhile comes after it, and nothing is missed.
                 number = self._number
-                yield Published(number, "snapshot", (await snapshot()).model_dump(mode="json")).as_sse()
+                yield Published.of(number, "snapshot", (await snapshot()).model_dump(mode="json")).sse
             for event in missed or ():
-                yield event.as_sse()
+                yield event.sse
             async for piece in self._follow(queue):
                 yield piece
         finally:
@@ -88,7 +97,7 @@ class EventHub:
                 continue
             if event is None:
                 return
-            yield event.as_sse()
+            yield event.sse
 
     def _after(self, since: int | None) -> list[Published] | None:
         """The kept events after `since`; None when a snapshot has to stand in for them."""

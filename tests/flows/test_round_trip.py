@@ -2,58 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import flow
-from websockets.asyncio.server import ServerConnection, serve
+from support.field import address, field_server
 
 from omniid.cli.private_daemon import Config
-
-
-@contextmanager
-def field_server(
-    answer: dict[str, Any], port: int = 0
-) -> Iterator[tuple[int, list[tuple[str, dict[str, Any]]]]]:
-    """A real WebSocket server that answers every command as servers in the field do: without an id."""
-    received: list[tuple[str, dict[str, Any]]] = []
-    ready = threading.Event()
-    ports: list[int] = []
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def on_link(link: ServerConnection) -> None:
-        assert link.request is not None
-        async for frame in link:
-            received.append((link.request.path, json.loads(frame)))
-            await link.send(json.dumps({"type": "ai_thinking", "stage": "planning", "timestamp": 1}))
-            await link.send(json.dumps(answer))
-
-    async def main() -> None:
-        async with serve(on_link, "127.0.0.1", port) as server:
-            ports.append(next(iter(server.sockets)).getsockname()[1])
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(main()), name="field-server")
-    thread.start()
-    assert ready.wait(flow.WITHIN_S)
-    try:
-        yield ports[0], received
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
-
-
-def address(port: int) -> str:
-    return f"ws://127.0.0.1:{port}/ws"
 
 
 def speak(running: Any) -> dict[str, Any]:
