@@ -38,7 +38,7 @@ from omniid.events import (
 )
 from omniid.moment import Moment
 from omniid.protocol import codec
-from omniid.protocol.backoff import Backoff
+from omniid.protocol.backoff import PROVEN_AFTER_S, Backoff
 from omniid.protocol.closing import Retry, advise, classify_close, classify_status, retry_after_s
 from omniid.protocol.link import Answer, Frame, Link, LinkSettings, Outgoing
 from omniid.protocol.sealing import Sealer
@@ -106,7 +106,7 @@ class Session:
         self._attempt: asyncio.Timeout | None = None
         self._dialled_at = 0.0
         self._token_refused = False
-        self.heard_at: float | None = None
+        self._heard_at: float | None = None
 
     # --- what others may ask -----------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class Session:
     @property
     def last_heard_at(self) -> float | None:
         """When the backend was last heard of, in monotonic seconds; None when never."""
-        return self.heard_at if self._conversation is None else self._conversation.link.heard_at
+        return self._heard_at if self._conversation is None else self._conversation.link.heard_at
 
     def submit(self, outgoing: Sequence[Outgoing], epoch: int) -> bool:
         """Hand commands to the link of this epoch; False, and nothing is sent, when it is over."""
@@ -136,6 +136,8 @@ class Session:
         """The machine woke up, or its network changed: an open link has to prove that it lives."""
         if self._conversation is not None:
             self._conversation.probe()
+        elif time.monotonic() - self._dialled_at > PROBED_FOR_S:
+            self._give_up_attempt()  # it may hang on a way that is no more
         self._insist.set()
         self._wake.set()
 
@@ -144,6 +146,9 @@ class Session:
         self._token_refused = True
         self._insist.set()
         self._wake.set()
+        self._give_up_attempt()
+
+    def _give_up_attempt(self) -> None:
         if self._attempt is not None and not self._attempt.expired():
             self._attempt.reschedule(asyncio.get_running_loop().time())
 
@@ -159,23 +164,26 @@ class Session:
             if ending.retry == "needs_token" and self._may_ask_again():
                 self._token_refused = True  # the next attempt asks for a fresh one
                 await self._post(LinkLost(ending.reason, SHORTEST_REDIAL_S))
-                await self._pause(SHORTEST_REDIAL_S, 0.0)
+                await self._pause(SHORTEST_REDIAL_S)
             elif ending.retry == "retry":
                 await self._retry(ending)
             else:
                 needs_token = ending.retry == "needs_token"
                 await self._post(LinkStopped(ending.reason, needs_token=needs_token))
-                await self._pause(None if needs_token else STOPPED_FOR_S, 0.0)
+                await self._pause(None if needs_token else STOPPED_FOR_S, insist=needs_token)
 
     async def _retry(self, ending: _Ending) -> None:
         delay_s = max(self._backoff.next_delay(), ending.not_before_s)
         at_once = self._insist.is_set() or (self._wake.is_set() and not ending.not_before_s)
         await self._post(LinkLost(ending.reason, 0.0 if at_once else round(delay_s, 3)))
-        await self._pause(delay_s, ending.not_before_s)
+        await self._pause(delay_s, insist=ending.not_before_s > 0)
 
-    async def _pause(self, delay_s: float | None, not_before_s: float) -> None:
-        """Wait, unless woken. A command that is accepted does not cut short what the server asked for."""
-        woken = self._insist if not_before_s else self._wake
+    async def _pause(self, delay_s: float | None, *, insist: bool = False) -> None:
+        """Wait, unless woken. With `insist`, a command that is accepted is no reason to be woken.
+
+        Then the server has asked to be left alone, or would only refuse the same token again.
+        """
+        woken = self._insist if insist else self._wake
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
                 await woken.wait()
@@ -240,14 +248,13 @@ class Session:
             await self._post(LinkOpened(self._epoch, link.window))
             ending = await conversation.run()
         finally:
+            alive_s = time.monotonic() - opened_at
             self._conversation = None
-            self.heard_at = link.heard_at
-            self._backoff.link_ended(
-                alive_s=time.monotonic() - opened_at, frames_received=link.frames_received
-            )
+            self._heard_at = link.heard_at
+            self._backoff.link_ended(alive_s=alive_s, frames_received=link.frames_received)
             await conversation.account_for_the_rest()
-        if link.frames_received > 0 and ending.retry != "needs_token":
-            self._token_refused = False  # a server that talks to us has taken the token
+        if alive_s >= PROVEN_AFTER_S or (link.frames_received and ending.retry != "needs_token"):
+            self._token_refused = False  # it had taken the token; should it expire, a fresh one is asked for
         return ending
 
 

@@ -96,8 +96,11 @@ def test_a_token_that_is_refused_twice_waits_for_another_and_says_so(tmp_path: P
             assert stopped.needs_token
             assert "omniid auth login" in stopped.reason
             assert house.assistant.snapshot().link == "needs_token"
-            house.session.wake()  # a command that is accepted dials again, and does not ask in a hot loop
-            await house.until_seen(LinkStopped, 2)
+            house.session.wake()  # a command that is accepted is no reason to be refused again
+            dialled = len(house.of(LinkDialling))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1.5):
+                    await house.until_seen(LinkDialling, dialled + 1)
             tokens._second = "new"
             house.session.reconnect()
             await house.until_seen(LinkOpened)
