@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 
+from omniid.control import peer
 from omniid.control.address import control_socket
 
 _EDGES = ("start", "stop", "toggle", "cancel")
@@ -32,6 +33,8 @@ def try_edge(arguments: list[str]) -> bool:
         try:
             connection.connect(control_socket())
         except OSError:
+            return False
+        if not peer.is_ours(connection):
             return False
         answer = _post(connection, f"/v1/listen/{arguments[1]}")
     if not answer.startswith(b"HTTP/1.1 200 "):

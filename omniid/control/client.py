@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from omniid.control import peer
 from omniid.control.address import control_socket
 from omniid.errors import (
     EXIT_FAILED,
@@ -49,6 +50,8 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
+        if not peer.is_ours(self.sock):
+            raise PermissionError(f"{self._path} belongs to another user")
 
 
 class Client:
@@ -77,6 +80,12 @@ class Client:
         headers = {"Content-Type": "application/json", **({"Idempotency-Key": key} if key else {})}
         try:
             connection.connect()
+        except PermissionError as error:
+            connection.close()
+            raise NotRunningError(
+                f"{self.path} is not your own daemon's. "
+                "Set XDG_RUNTIME_DIR, or control.socket, to a place of yours."
+            ) from error
         except OSError as error:
             connection.close()
             raise self._not_running() from error

@@ -11,8 +11,6 @@ import contextlib
 import json
 import os
 import socket
-import struct
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +27,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from omniid.control import openapi
+from omniid.control import openapi, peer
 from omniid.control.schema import (
     EVENTS_PATH,
     MAX_BODY_BYTES,
@@ -127,18 +125,10 @@ class _OwnUserOnly(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        peer = _peer_uid(transport.get_extra_info("socket"))
-        if peer != os.getuid():
-            log.warning("control connection of another user refused", uid=peer)
+        sock = transport.get_extra_info("socket")
+        if not peer.is_ours(sock):
+            log.warning("control connection of another user refused", uid=peer.uid(sock))
             transport.abort()
-
-
-def _peer_uid(sock: socket.socket) -> int:
-    if sys.platform == "darwin":
-        xucred = sock.getsockopt(0, 1, 76)  # SOL_LOCAL, LOCAL_PEERCRED: version, uid, groups
-        return int(struct.unpack_from("=II", xucred)[1])
-    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", credentials)[1])
 
 
 def bind(path: Path) -> socket.socket:

@@ -84,22 +84,13 @@ def test_every_verb_is_served_to_the_client(daemon: Running, path: Path, verb: V
 
 @pytest.mark.parametrize("verb", VERBS, ids=ids)
 def test_every_verb_has_one_method_that_serves_it(verb: Verb) -> None:
-    owners = [
-        part
-        for part in PARTS
-        if callable(getattr(part, verb.name, None))
-    ]
+    owners = [part for part in PARTS if callable(getattr(part, verb.name, None))]
 
     assert len(owners) == 1
 
 
 def test_every_method_that_serves_is_a_verb() -> None:
-    public = {
-        name
-        for part in PARTS
-        for name in vars(part)
-        if not name.startswith("_")
-    }
+    public = {name for part in PARTS for name in vars(part) if not name.startswith("_")}
 
     assert public == {verb.name for verb in VERBS} | {"metrics"}
 
@@ -285,6 +276,36 @@ def test_another_user_is_not_answered_even_where_the_folder_lets_them_in(daemon:
     assert stranger.stdout == "b''\n"
     assert daemon.verbs.calls == []
     assert request(path, "GET", "/v1/health")[0] == 200
+
+
+IMPOSTOR = """
+import os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+sock = socket.socket(fileno=int(sys.argv[1]))
+sock.listen()
+print("listening", flush=True)
+connection, _ = sock.accept()
+connection.settimeout(30)
+print(connection.recv(100), flush=True)
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+def test_another_users_socket_in_our_daemons_place_is_told_nothing(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        impostor = subprocess.Popen(
+            [sys.executable, "-c", IMPOSTOR, str(sock.fileno())],
+            pass_fds=[sock.fileno()],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    with impostor:
+        assert impostor.stdout is not None
+        assert impostor.stdout.readline() == "listening\n"
+        with pytest.raises(NotRunningError, match="not your own daemon's"):
+            Client(path).call("POST", "/v1/commands", {"message": "my secret"})
+        assert impostor.stdout.readline() == "b''\n"
 
 
 # --- no daemon ----------------------------------------------------------------------------------------------
