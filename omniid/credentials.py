@@ -13,9 +13,9 @@ import queue
 import shlex
 import signal
 import stat
+import subprocess
 import tempfile
 import threading
-from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -191,7 +191,7 @@ async def _run(words: list[str]) -> tuple[int, str]:
     with os.fdopen(ours, "rb", buffering=0) as printed:
         os.set_blocking(ours, False)
         try:
-            process = await _start(words, theirs)
+            process = _start(words, theirs)
         finally:
             os.close(theirs)
         code = await _end(process)
@@ -199,11 +199,11 @@ async def _run(words: list[str]) -> tuple[int, str]:
     return code, (output or b"").decode("ascii", errors="replace")
 
 
-async def _start(words: list[str], stdout: int) -> Process:
+def _start(words: list[str], stdout: int) -> subprocess.Popen[bytes]:
+    # Not asyncio's way: cancelled while it starts, that one leaves running what the command has started.
+    none = subprocess.DEVNULL
     try:
-        return await asyncio.create_subprocess_exec(
-            *words, stdin=DEVNULL, stdout=stdout, stderr=DEVNULL, start_new_session=True
-        )
+        return subprocess.Popen(words, stdin=none, stdout=stdout, stderr=none, start_new_session=True)  # noqa: S603 the user's own
     except OSError as error:
         reason = error.strerror
     except ValueError:  # a zero byte in a word
@@ -213,22 +213,27 @@ async def _start(words: list[str], stdout: int) -> Process:
     )
 
 
-async def _end(process: Process) -> int:
+async def _end(process: subprocess.Popen[bytes]) -> int:
     try:
         async with asyncio.timeout(COMMAND_WITHIN_S):
-            return await process.wait()
+            return await asyncio.to_thread(process.wait)
     except TimeoutError:
         pass
     finally:
-        if process.returncode is None:
-            # PermissionError is how macOS speaks of a group that has only zombies left.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        _kill(process)
     raise CredentialsError(
         f"backend.token_command did not end within {COMMAND_WITHIN_S:.0f} s. It gets no input and "
         "no terminal: run it in one to see what it waits for."
     )
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End it and all it started, if it has not ended; the thread that waits for it is then free, too."""
+    if process.poll() is None:
+        # PermissionError is how macOS speaks of a group that has only zombies left.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 # Files

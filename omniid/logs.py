@@ -27,6 +27,7 @@ def configure(level: str, style: str) -> None:
             ),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
+        cache_logger_on_first_use=True,
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _LastingStream(sys.stderr))),
     )
     # Libraries' own words: only what is wrong, and only in the same place.

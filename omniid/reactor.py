@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+import functools
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import structlog
 
 from omniid.assistant import Assistant
-from omniid.control.stream import EventHub
+from omniid.control.stream import EventHub, fields_of
 from omniid.effects import Effect
 from omniid.events import (
     ClockTicked,
@@ -106,7 +106,7 @@ class Reactor:
     def _tell(self, event: Event) -> None:
         name = _snake(type(event).__name__)
         if not isinstance(event, _UNSEEN):
-            self._hub.publish(name, dataclasses.asdict(event))
+            self._hub.publish(name, fields_of(event))
             self._log(name, event)
         for observer in list(self._observers):
             observer(event)
@@ -125,5 +125,6 @@ class Reactor:
             log.info(name, **{key: value for key, value in known.items() if value})
 
 
+@functools.cache
 def _snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

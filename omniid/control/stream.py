@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import Any, Self
 
 from pydantic import BaseModel
@@ -27,8 +27,17 @@ class Published:
 
     @classmethod
     def of(cls, number: int, name: str, data: dict[str, Any]) -> Self:
-        body = json.dumps(data, default=str)
+        body = json.dumps(data, default=_plain)
         return cls(number, f"id: {number}\nevent: {name}\ndata: {body}\n\n".encode())
+
+
+def fields_of(event: Any) -> dict[str, Any]:
+    """A dataclass as a record, without copies: `dataclasses.asdict` would copy whole frames."""
+    return {name: getattr(event, name) for name in event.__dataclass_fields__}
+
+
+def _plain(value: object) -> Any:
+    return fields_of(value) if is_dataclass(value) else str(value)
 
 
 class EventHub:
