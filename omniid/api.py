@@ -106,9 +106,8 @@ class CommandVerbs:
     async def command_add(self, call: Call) -> CommandView:
         request: CommandRequest = call.body
         kind: Literal["voice", "text"] = "voice" if request.type == "voice_command" else "text"
-        source = request.source or (None if call.idempotency_key else "api")
         command, is_new = await self._accept(
-            Asked(kind, request.message, request.metadata, call.idempotency_key, source)
+            Asked(kind, request.message, request.metadata, call.idempotency_key, request.source)
         )
         if is_new:
             self._reactor.post_nowait(CommandQueued(command.id, kind, command.message))

@@ -45,11 +45,13 @@ class Authority:
         """
         if self._credentials is None:
             return None
+        before = self._token
         try:
             self._token, self._problem = await self._credentials.find(again=again), None
         except CredentialsError as error:
             self._token, self._problem = None, error.message
             raise
+        self._refused = self._refused and self._token == before  # another one has not been tried yet
         return None if self._token is None else self._token.secret
 
     def observe(self, event: Event) -> None:

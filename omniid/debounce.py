@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from omniid.errors import RefusedError
 from omniid.storage.outbox import Command
 
 Words = tuple[str, str, str]
@@ -25,6 +26,9 @@ class Latest:
         """What `accept` gives; or, for the same words so soon again, the first command and False.
 
         Whatever `accept` raises reaches everyone who asked, and the next one tries anew.
+
+        Raises:
+            RefusedError: the first one was broken off, and may have been accepted or not.
         """
         self._accepted = {
             key: (at, first)
@@ -32,8 +36,7 @@ class Latest:
             if now - at < self._window_s
         }
         if words in self._accepted:
-            command, _ = await asyncio.shield(self._accepted[words][1])
-            return command, False
+            return await self._same_as(self._accepted[words][1])
         first: asyncio.Future[tuple[Command, bool]] = asyncio.get_running_loop().create_future()
         self._accepted[words] = (now, first)
         try:
@@ -48,3 +51,17 @@ class Latest:
             raise
         first.set_result(accepted)
         return accepted
+
+    async def _same_as(self, first: asyncio.Future[tuple[Command, bool]]) -> tuple[Command, bool]:
+        try:
+            command, _ = await asyncio.shield(first)
+        except asyncio.CancelledError:
+            if not first.cancelled():
+                raise  # it is we who are to stop waiting
+        else:
+            return command, False
+        raise RefusedError(
+            "The same command was just being accepted, and that was broken off. "
+            "Look with `omniid outbox list` before you ask again.",
+            code="broken_off",
+        )

@@ -45,10 +45,12 @@ class StandIn:
         self._post = post
         self._line: asyncio.Queue[Outgoing] = asyncio.Queue(_MOST_WAITING)
 
-    def ask(self, command_id: str, kind: Kind, message: str) -> None:
-        """Have a command looked at. Where too many wait, it only stays in the outbox's line."""
-        if not self._line.full():
-            self._line.put_nowait(Outgoing(command_id, kind, message, {ONLY_IF_SAFE: True}))
+    def ask(self, command_id: str, kind: Kind, message: str) -> bool:
+        """Have a command looked at; False, and it only stays in the outbox's line, where too many wait."""
+        if self._line.full():
+            return False
+        self._line.put_nowait(Outgoing(command_id, kind, message, {ONLY_IF_SAFE: True}))
+        return True
 
     async def run(self) -> None:
         while True:

@@ -68,6 +68,7 @@ class SettleHere:
     """Record an answer of the embedded backend, if the command still waits."""
 
     command_id: str
+    kind: Literal["voice", "text"]
     reply: Reply
 
 

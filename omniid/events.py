@@ -199,6 +199,7 @@ class SettledHere:
     """A command that waited for the remote backend is done: the embedded one's answer is recorded."""
 
     command_id: str
+    kind: Literal["voice", "text"]
     reply: Reply
 
 

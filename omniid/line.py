@@ -179,6 +179,7 @@ class Line:
         return []
 
     def _on_queued(self, event: CommandQueued, now: float) -> list[Effect]:
+        self._unwanted.discard(event.command_id)  # put back by the user, its answer is wanted again
         if self.link == "ready":
             return self._send_if_room(now)
         if self._settings.fallback and not event.again:
@@ -195,9 +196,8 @@ class Line:
                 kind = self._asked_here.pop(command_id, "text")
                 return [] if self.link == "ready" else self._tell_offline(kind)
             case AnsweredHere(command_id=command_id, reply=Reply() as reply):
-                return [SettleHere(command_id, reply)]
-            case SettledHere(command_id=command_id, reply=reply):
-                kind = self._asked_here.pop(command_id, "text")
+                return [SettleHere(command_id, self._asked_here.pop(command_id, "text"), reply)]
+            case SettledHere(command_id=command_id, kind=kind, reply=reply):
                 return self._tell(reply.content, kind, command_id)
         return []
 
@@ -222,7 +222,7 @@ class Line:
             case WriteFailed(command_id=command_id):
                 self._land(command_id)
                 self._pace.give_back(1)
-                return [Move(command_id, State.QUEUED, "it could not be written; it keeps its place")]
+                return self._put_back(command_id, "it could not be written; it keeps its place")
             case CommandSettled(command_id=command_id, reply=reply):
                 kind = self._land(command_id)
                 return [*self._settle(command_id, reply, kind), *self._send_if_room(now)]
@@ -239,6 +239,7 @@ class Line:
                 return self._lose(command_id, reason, repeatable=repeatable)
             case CommandRejected(command_id=command_id, reason=reason):
                 kind = self._land(command_id)
+                self._unwanted.discard(command_id)
                 return [
                     Move(command_id, State.REJECTED, reason),
                     *self._tell(f"Not done: {reason}.", kind, None),
@@ -256,7 +257,7 @@ class Line:
             return []
         match self._settings.uncertain:
             case "resend":
-                return [Move(event.command_id, State.QUEUED, "sent again, as delivery.uncertain says")]
+                return self._put_back(event.command_id, "sent again, as delivery.uncertain says")
             case "drop":
                 return [Move(event.command_id, State.DROPPED, "dropped, as delivery.uncertain says")]
             case "ask":
@@ -272,13 +273,20 @@ class Line:
     def _lose(self, command_id: str, reason: str, *, repeatable: bool) -> list[Effect]:
         kind = self._land(command_id)
         if repeatable:
-            words = f"{reason}; the server knows a repeated id"
-            return [Move(command_id, State.QUEUED, words, repeat=True)]
+            return self._put_back(command_id, f"{reason}; the server knows a repeated id", repeat=True)
         move = Move(command_id, State.UNCERTAIN, reason)
         if self._settings.uncertain != "ask":
             return [move]
         self._remember_uncertain(command_id, kind)
         return [move, *self._tell(_UNCERTAIN, kind, None)]
+
+    def _put_back(self, command_id: str, reason: str, *, repeat: bool = False) -> list[Effect]:
+        """Back to its place in the line; one that was called off meanwhile leaves it at once."""
+        move = Move(command_id, State.QUEUED, reason, repeat=repeat)
+        if command_id not in self._unwanted:
+            return [move]
+        self._unwanted.discard(command_id)
+        return [move, Move(command_id, State.CANCELLED, "called off by the user")]
 
     def _remember_uncertain(self, command_id: str, kind: Kind) -> None:
         self._uncertain.setdefault(command_id, kind)

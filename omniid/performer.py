@@ -39,6 +39,7 @@ from omniid.errors import (
     WorkerError,
 )
 from omniid.events import (
+    AnsweredHere,
     AttemptBegun,
     CommandMoved,
     CommandQueued,
@@ -74,13 +75,13 @@ _MOST_SPOKEN = 20_000  # characters: a quarter of an hour of talk
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A command as it comes in. Without a `source`, the same words twice are two commands."""
+    """A command as it comes in. `source` names the key or script; with an idempotency key it is no matter."""
 
     kind: Kind
     text: str
     metadata: dict[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
-    source: str | None = None
+    source: str = "api"
 
 
 class Ear(Protocol):
@@ -103,7 +104,7 @@ class Link(Protocol):
 class Desk(Protocol):
     """The embedded backend, where it may stand in for the remote one."""
 
-    def ask(self, command_id: str, kind: Kind, message: str) -> None: ...
+    def ask(self, command_id: str, kind: Kind, message: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +170,11 @@ class Performer:
             case GiveUpRepeats():
                 return _moved(await self._outbox.give_up_repeats(self._clock().wall))
             case AskHere(command_id=command_id, kind=kind, message=message):
-                if self._desk is not None:
-                    self._desk.ask(command_id, kind, message)
-            case SettleHere(command_id=command_id, reply=reply):
+                taken = self._desk is not None and self._desk.ask(command_id, kind, message)
+                return [] if taken else [AnsweredHere(command_id, None)]
+            case SettleHere(command_id=command_id, kind=kind, reply=reply):
                 settled = await self._outbox.answer_here(command_id, reply, self._clock().wall)
-                return [] if settled is None else [*_moved([settled]), SettledHere(command_id, reply)]
+                return [] if settled is None else [*_moved([settled]), SettledHere(command_id, kind, reply)]
             case Move():
                 return await self._move(effect)
             case ExpireOverdue():
@@ -203,7 +204,7 @@ class Performer:
         """
         message = wording.clean(asked.text)
         new = NewCommand(str(uuid_utils.uuid7()), asked.kind, message, asked.metadata, asked.idempotency_key)
-        if asked.source is None:
+        if asked.idempotency_key is not None:
             accepted = await self._outbox.add(new, self._clock().wall)
         else:
             same = (asked.source, asked.kind, message)

@@ -234,7 +234,8 @@ class Session:
 
     def _refused(self, error: InvalidStatus) -> _Ending:
         status = error.response.status_code
-        wait_s = retry_after_s(error.response.headers.get("Retry-After"), self._clock().wall)
+        asked = error.response.headers.get_all("Retry-After")
+        wait_s = max((retry_after_s(each, self._clock().wall) for each in asked), default=0.0)
         words = f"{self.target_name} answered HTTP {status}: {advise(status)}"
         return _Ending(words, classify_status(status), wait_s)
 

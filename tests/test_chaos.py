@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import json
 import random
 import string
 import struct
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -54,7 +53,7 @@ NEVER_SENT = {State.QUEUED, State.SENDING, State.WAITING, State.UNCERTAIN, State
 
 
 class Trial:
-    """omniid (`house`) against a backend (`peer`), and the ids of all commands in the order they were asked."""
+    """omniid (`house`) against a backend (`peer`), and the ids of all commands in the order of asking."""
 
     def __init__(self, house: Core, peer: Peer) -> None:
         self.house = house
@@ -118,7 +117,7 @@ async def trial(
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             await work()
 
     asyncio.run(bounded())
@@ -198,12 +197,12 @@ def test_no_command_is_touched_by_a_server_that_lets_nobody_in(
     tmp_path: Path, behaviour: LinkBehaviour
 ) -> None:
     async def work() -> None:
-        peer = Peer(links=[behaviour, behaviour])
+        peer = Peer(links=[behaviour])
         async with trial(tmp_path, peer) as running:
             command_id = await running.ask("x")
             await running.house.until_moved(command_id, State.DONE)
-            assert len(peer.links) == 3
-            assert len(running.house.of(LinkLost)) == 2
+            assert len(peer.links) == 2
+            assert len(running.house.of(LinkLost)) == 1
             assert running.house.of(CommandUncertain) == []
 
     run(work)
@@ -212,12 +211,12 @@ def test_no_command_is_touched_by_a_server_that_lets_nobody_in(
 @pytest.mark.parametrize("behaviour", named(ENDINGS))
 def test_a_link_that_ends_as_soon_as_it_is_open_is_replaced(tmp_path: Path, behaviour: LinkBehaviour) -> None:
     async def work() -> None:
-        peer = Peer(links=[behaviour, behaviour])
+        peer = Peer(links=[behaviour])
         async with trial(tmp_path, peer) as running:
             early = await running.ask("early")
             await running.until_over(early)
-            await peer.link(3)
-            assert len(running.house.of(LinkLost)) == 2
+            await peer.link(2)
+            assert len(running.house.of(LinkLost)) == 1
 
     run(work)
 
@@ -380,7 +379,7 @@ def test_replies_without_ids_settle_none_of_several_commands(tmp_path: Path) -> 
     async def work() -> None:
         steps = [behaviours.hold, behaviours.hold, answer_all_without_ids]
         peer = Peer(commands=steps, features=["correlate"], echo=False)
-        async with trial(tmp_path, peer, reply_timeout_s=0.5) as running:
+        async with trial(tmp_path, peer, reply_timeout_s=1.0) as running:
             ids = [await running.ask(text) for text in ("first", "second", "third")]
             await running.until_over(*ids)
             assert await running.states() == [State.UNCERTAIN] * 3
@@ -401,7 +400,7 @@ def test_a_late_reply_without_an_id_settles_nothing_and_above_all_not_the_next_c
 
     async def work() -> None:
         peer = Peer(commands=[fall_silent])
-        async with trial(tmp_path, peer, reply_timeout_s=0.5) as running:
+        async with trial(tmp_path, peer, reply_timeout_s=1.0) as running:
             late, following = await running.ask("late"), await running.ask("following")
             await running.house.until_seen(CommandUncertain)
             await peer.links[0].reply(peer.links[0].held[0])
@@ -412,12 +411,30 @@ def test_a_late_reply_without_an_id_settles_nothing_and_above_all_not_the_next_c
     run(work)
 
 
+def test_a_late_reply_without_an_id_is_nobodys_even_where_others_have_one(tmp_path: Path) -> None:
+    async def catch_up(link: Link, command: Command) -> None:
+        overdue = link.peer.success(link.held[0])
+        await link.send(overdue, link.peer.success(command, requestId=command.request_id))
+
+    async def work() -> None:
+        peer = Peer(commands=[behaviours.hold, catch_up], features=["correlate"], echo=False)
+        async with trial(tmp_path, peer, reply_timeout_s=1.0) as running:
+            late = await running.ask("late")
+            await running.house.until_moved(late, State.UNCERTAIN)
+            await running.until_over(await running.ask("following"))
+            assert await running.states() == [State.UNCERTAIN, State.DONE]
+            assert len(peer.links) == 1
+            peer.echo = True
+
+    run(work)
+
+
 @pytest.mark.parametrize("place", ["the same socket", "the next socket"])
 def test_a_late_reply_that_names_its_command_settles_it(tmp_path: Path, place: str) -> None:
     async def work() -> None:
         features = ["correlate"] if place == "the same socket" else []
         peer = Peer(commands=[behaviours.hold], features=features, echo=True)
-        async with trial(tmp_path, peer, reply_timeout_s=0.5) as running:
+        async with trial(tmp_path, peer, reply_timeout_s=1.0) as running:
             late = await running.ask("late")
             await running.house.until_moved(late, State.UNCERTAIN)
             link = await peer.link(1 if features else 2)
@@ -450,7 +467,7 @@ def test_a_server_that_is_only_half_there_is_found_out_by_its_silence(tmp_path: 
             second = await running.ask("second")
             await running.until_over(second)
             assert await running.states() == expected
-            assert len(running.house.of(LinkSpoilt)) == 1
+            assert running.house.of(LinkSpoilt)
 
     run(work)
 
@@ -495,11 +512,11 @@ def test_a_server_that_restarts_again_and_again_gets_every_command_in_order(
     async def work() -> None:
         peer = Peer(features=features)
         async with trial(tmp_path, peer) as running:
-            for number, how in enumerate(endings * 2, start=1):
+            for number, how in enumerate(endings, start=1):
+                came = len(peer.commands)
                 for each in range(8):
                     await running.ask(f"{number}.{each}")
-                came = len(peer.commands)
-                await peer.until(lambda came=came: len(peer.commands) >= came + 3)  # type: ignore[misc]
+                await peer.until_commands(came + 3)
                 await peer.restart(how)
             await running.until_over(*running.ids)
             states = await running.states()
@@ -510,30 +527,26 @@ def test_a_server_that_restarts_again_and_again_gets_every_command_in_order(
     run(work)
 
 
-def drawn(chance: random.Random, count: int) -> Iterator[CommandBehaviour]:
-    bad = [behaviour for behaviour, _ in FATES.values()]
-    for _ in range(count):
-        yield chance.choice([behaviours.reply, behaviours.reply, behaviours.hold, *chance.sample(bad, 3)])
-
-
-@pytest.mark.parametrize("features", [pytest.param(features, id=name) for name, features in CAN.items()])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("seed", "features"), named({name: (n, CAN[name]) for n, name in enumerate(CAN)}))
 def test_in_a_storm_of_everything_at_once_every_command_comes_to_a_named_end(
     tmp_path: Path, seed: int, features: list[str]
 ) -> None:
     async def work() -> None:
         chance = random.Random(seed)
-        links: list[LinkBehaviour] = []
-        for ending in chance.sample(list(ENDINGS.values()), 6):
-            links += [behaviours.talk] * chance.randint(0, 2) + [ending]
-        peer = Peer(links=links, commands=list(drawn(chance, 25)), features=features)
-        async with trial(tmp_path, peer, reply_timeout_s=0.5) as running:
-            for number in range(25):
+        bad = [behaviour for behaviour, _ in FATES.values()]
+        peer = Peer(
+            links=[
+                chance.choice([behaviours.talk, *chance.sample(list(ENDINGS.values()), 2)]) for _ in range(5)
+            ],
+            commands=[chance.choice([behaviours.reply, *chance.sample(bad, 2)]) for _ in range(12)],
+            features=features,
+        )
+        async with trial(tmp_path, peer) as running:
+            for number in range(15):
                 await running.ask(f"n{number}")
-                await asyncio.sleep(0)
             await running.until_over(*running.ids)
-            await peer.until(lambda: len(peer.links) > len(links))
-            assert peer.next_command_behaviour() is behaviours.reply
+            await peer.calm()
+            assert len(peer.links) > 2
 
     run(work)
 
@@ -655,17 +668,19 @@ SETTLING: dict[str, tuple[dict[str, Any], State]] = {
         State.NEEDS_AUTH,
     ),
 }
-WRONG: list[Any] = [None, True, -7, 1.5, "x", [], [[{}]], {}, {"message": {"message": 1}}]
+WRONG: list[Any] = [None, True, -7, 1.5, "sealed", [], [[{}]], {}, {"message": {"message": 1}}]
+FIELDS = ["data", "payload", "error", "message", "content", "metadata", "sessionId", "requestId", "timestamp"]
 
 
-def twisted(frame: dict[str, Any], wrong: Sequence[Any] = WRONG) -> Iterator[dict[str, Any]]:
-    """The frame with each of its fields, at each depth, missing and of each wrong type."""
-    for key, value in frame.items():
+def twisted(frame: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The frame with a field of any wrong type, one of its own or a foreign one, or without it."""
+    for key in [*frame, *FIELDS]:
         yield {other: frame[other] for other in frame if other != key}
-        for instead in wrong:
+        for instead in WRONG:
             yield {**frame, key: instead}
+    for key, value in frame.items():
         if isinstance(value, dict):
-            for inner in twisted(value, wrong):
+            for inner in twisted(value):
                 yield {**frame, key: inner}
 
 
@@ -697,8 +712,7 @@ def test_a_field_of_any_wrong_type_settles_nothing_either(tmp_path: Path) -> Non
                 command_id = await running.ask(f"n{number}")
                 await running.until_over(command_id)
                 command = await running.house.outbox.get(command_id)
-                assert command.reply is not None
-                assert command.reply["content"] == f"re: n{number}"
+                assert (command.reply or {}).get("content") == f"re: n{number}"
             assert len(running.house.of(LinkOpened)) == 1
 
     run(work)
@@ -715,23 +729,22 @@ def test_what_settles_settles(tmp_path: Path) -> None:
     run(work)
 
 
-def test_a_reply_with_a_field_of_any_wrong_type_leaves_nobody_waiting(tmp_path: Path) -> None:
-    broken = [
-        frame for frame, _ in SETTLING.values() if frame["type"] not in {"calendar", "contact", "task", "rdf"}
-    ]
-    frames = [each for frame in broken for each in twisted(frame, [None, 7, [[]], {"message": 1}])]
+def test_replies_with_fields_of_any_wrong_type_leave_nobody_waiting(tmp_path: Path) -> None:
+    examples = ("e: success", "e: an error", "e: an error frame", "f: email")
+    frames = [each for name in examples for each in twisted(SETTLING[name][0])]
+    at_once = 20
 
-    def and_the_true_one(frame: dict[str, Any]) -> CommandBehaviour:
+    def and_the_true_one(first: int) -> CommandBehaviour:
         async def behave(link: Link, command: Command) -> None:
-            await link.send(frame, link.peer.success(command))
+            await link.send(*frames[first : first + at_once], link.peer.success(command))
 
         return behave
 
     async def work() -> None:
-        async with trial(tmp_path, Peer(commands=[and_the_true_one(frame) for frame in frames])) as running:
-            for number in range(len(frames)):
-                await running.ask(f"n{number}")
-            await running.until_over(*running.ids)
+        steps = [and_the_true_one(first) for first in range(0, len(frames), at_once)]
+        async with trial(tmp_path, Peer(commands=steps)) as running:
+            for number in range(len(steps)):
+                await running.until_over(await running.ask(f"n{number}"))
             assert set(await running.states()) <= ANSWERED
             assert len(running.house.of(LinkOpened)) == 1
 
@@ -739,39 +752,41 @@ def test_a_reply_with_a_field_of_any_wrong_type_leaves_nobody_waiting(tmp_path: 
 
 
 def test_ten_thousand_frames_of_junk_leave_the_link_up_and_the_memory_flat(tmp_path: Path) -> None:
-    numbers = itertools.count()
     kinds: list[Content] = [*PONGS.values(), *NEUTRAL.values(), "<html>", "[]", '{"type":']
 
-    def fresh(content: Content) -> Content:
-        """No two are the same: what would be kept is seen to be kept."""
-        padding = noise(500, next(numbers))
-        if isinstance(content, dict):
-            return {**content, "padding": padding}
-        return content + padding if isinstance(content, str) else content + padding.encode()
+    floods = [4_000, 4_000, 1_000, 1_000]
 
     async def flood(link: Link, command: Command) -> None:
-        for _ in range(2_500 // len(kinds)):
-            await link.send(*(fresh(content) for content in kinds))
+        for number in range(floods[int(command.message)] // len(kinds)):
+            # No two are the same: what is kept is seen to be kept.
+            padding = f"{command.request_id}{number:0500}"
+            await link.send(
+                *(
+                    {**kind, "x": padding} if isinstance(kind, dict) else f"{kind!s}{padding}"
+                    for kind in kinds
+                )
+            )
         await link.reply(command)
 
     async def work() -> None:
-        peer = Peer(then=flood)
+        peer = Peer(then=flood, deflate=False)
         async with peer.serving(), core(tmp_path, local(peer.port)) as house:
             running = Trial(house, peer)
             kept: list[int] = []
-            for number in range(4):
-                command_id = await running.ask(f"n{number}")
+            for number in range(len(floods)):
+                if number == 2:
+                    tracemalloc.start()  # by now whatever has a bound is full
+                command_id = await running.ask(str(number))
                 await running.until_over(command_id)
                 assert await running.state(command_id) is State.DONE
-                assert len(house.of(LinkOpened)) == (1 if number == 0 else 0)
                 assert house.of(LinkLost) == []
                 house.events.clear()
                 house.mouth.heard.clear()
                 kept.append(tracemalloc.get_traced_memory()[0])
+            assert kept[3] - kept[2] < 250_000  # of 550 kB that were sent
+            assert len(peer.links) == 1
             await running.account()
-            assert kept[3] - kept[1] < 1_000_000  # of 3.5 MB that were sent meanwhile
 
-    tracemalloc.start()
     try:
         run(work)
     finally:
@@ -876,7 +891,7 @@ def test_what_may_have_been_done_does_not_go_again_once_the_server_dedupes_no_mo
         async with trial(tmp_path, peer) as running:
             first, second = await running.ask("first"), await running.ask("second")
             await running.house.until(lambda: any(served.held for served in running.house.of(LineServed)))
-            while await running.state(first) is State.QUEUED:  # noqa: ASYNC110 the house has no clock of its own
+            while await running.state(first) is State.QUEUED:
                 running.house.reactor.post_nowait(ClockTicked())
                 await asyncio.sleep(0.1)
             await running.until_over(first, second)
@@ -1042,7 +1057,7 @@ def test_whatever_a_server_says_the_link_stays_up_and_the_command_is_answered(
 
             loop = asyncio.get_running_loop()
 
-            @settings(max_examples=150, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+            @settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
             @given(st.lists(CONTENTS, max_size=5))
             def survives(contents: list[Content]) -> None:
                 asyncio.run_coroutine_threadsafe(example(contents), loop).result(60)

@@ -209,11 +209,28 @@ def test_a_refused_token_is_not_used_again_when_the_command_then_fails(tmp_path:
     asyncio.run(reconnect())
 
 
-def test_the_command_gets_no_shell_no_input_and_a_session_of_its_own(tmp_path: Path) -> None:
+def test_the_command_gets_no_shell_and_a_session_of_its_own(tmp_path: Path) -> None:
     assert find(sources(tmp_path, command="printf %s '$HOME'")) == Token("$HOME", "token_command")
-    look = "import os,sys; print(sys.stdin.read() == '' and os.getsid(0) == os.getpid())"
-    command = shlex.join([sys.executable, "-c", look])
+    command = shlex.join([sys.executable, "-c", "import os; print(os.getsid(0) == os.getpid())"])
     assert find(sources(tmp_path, command=command)) == Token("True", "token_command")
+
+
+def test_the_command_gets_no_input_and_its_errors_are_not_shown(tmp_path: Path) -> None:
+    command = script(tmp_path, "cat", f"echo {SECRET} | tee /dev/stderr")
+    ask = (
+        "import asyncio, sys; from pathlib import Path\n"
+        "from omniid.credentials import Credentials, Sources\n"
+        "print(asyncio.run(Credentials(Sources(sys.argv[1], None, 'a', Path('/nonexistent'))).find()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", ask, command],
+        input="what is typed to omniid\n",
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("Token(origin='token_command')\n", "")
 
 
 @pytest.mark.parametrize(

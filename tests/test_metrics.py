@@ -136,7 +136,7 @@ UNCOUNTED: list[Event] = [
     LineServed(1, 0),
     QuestionAnswered("q1"),
     ServerDedupes(),
-    SettledHere("c1", REPLY),
+    SettledHere("c1", "text", REPLY),
     StorageWorks(),
     opened("t1"),
 ]

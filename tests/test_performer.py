@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from support.core import SilentEar, SilentMouth
-from support.moments import START, at
+from support.moments import START, at, wall
 
 from omniid.effects import (
+    AskHere,
     CancelCapture,
     Effect,
     Enqueue,
+    ExpireOverdue,
+    GiveUpRepeats,
     Move,
     ProbeStorage,
     RecordWhatFailed,
     ReplaceEar,
+    SendLater,
     SendNext,
+    SettleHere,
     Speak,
     StartCapture,
     StopCapture,
@@ -26,12 +32,15 @@ from omniid.effects import (
 )
 from omniid.errors import StorageError, TextRefusedError
 from omniid.events import (
+    AnsweredHere,
     AttemptBegun,
     CommandMoved,
     CommandQueued,
     CommandRefused,
     Event,
     LineServed,
+    SendingDue,
+    SettledHere,
     SpeechQueued,
     StorageFailed,
     StorageWorks,
@@ -42,7 +51,7 @@ from omniid.performer import Asked, Parts, Performer
 from omniid.protocol.chat import Reply
 from omniid.protocol.link import Outgoing
 from omniid.storage.database import Database
-from omniid.storage.outbox import Limits, Outbox
+from omniid.storage.outbox import Limits, NewCommand, Outbox, Recipient, Taken
 from omniid.workers.channel import CancelTake, Say, StartTake, StopSpeaking, StopTake
 
 SENT = Reply("done", "Sent.", 95)
@@ -70,8 +79,9 @@ class House:
     def later(self, delay_s: float, event: Event) -> None:
         self.reminders.append((delay_s, event))
 
-    def ask(self, command_id: str, kind: str, message: str) -> None:
+    def ask(self, command_id: str, kind: str, message: str) -> bool:
         self.asked.append((command_id, kind, message))
+        return self.open
 
     def submit(self, outgoing: Sequence[Outgoing], epoch: int) -> bool:
         assert epoch == EPOCH
@@ -223,6 +233,11 @@ class FullDisk(Outbox):
 
     full = False
 
+    async def begin_attempts(self, now: datetime, limit: int, to: Recipient) -> Taken:
+        if self.full:
+            raise StorageError("The disk is full.")
+        return await super().begin_attempts(now, limit, to)
+
     async def move(self, *arguments: object, **options: object) -> object:  # type: ignore[override]
         if self.full:
             raise StorageError("The disk is full.")
@@ -253,3 +268,195 @@ def test_an_answer_the_full_disk_refused_is_recorded_once_there_is_room(tmp_path
             assert await performer.perform(RecordWhatFailed()) == []
 
     asyncio.run(run())
+
+
+# --- the line -----------------------------------------------------------------------------------------------
+
+
+async def accept(house: House, *texts: str) -> list[str]:
+    return [(await house.performer.accept(Asked("text", text)))[0].id for text in texts]
+
+
+def test_several_go_to_the_link_at_once_and_in_order(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        first, second, third = await accept(house, "x1", "x2", "x3")
+        assert await house.performer.perform(SendNext(2, EPOCH)) == [
+            AttemptBegun(first, "text"),
+            AttemptBegun(second, "text"),
+            LineServed(2, 2),
+        ]
+        assert [each.id for each in house.submitted] == [first, second]
+        assert await house.performer.perform(SendNext(16, EPOCH)) == [
+            AttemptBegun(third, "text"),
+            LineServed(16, 1),
+        ]
+
+    with_house(tmp_path, work)
+
+
+async def lost(house: House, *, dedupes: bool = True) -> str:
+    """A command whose link was lost after it went to a backend that dedupes."""
+    (command_id,) = await accept(house, "x")
+    await house.performer.perform(SendNext(1, EPOCH, dedupes=dedupes))
+    await house.performer.perform(Move(command_id, State.QUEUED, "the link was lost", repeat=True))
+    return command_id
+
+
+def test_a_repeat_is_held_until_the_backend_says_that_it_dedupes(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        command_id = await lost(house)
+        assert await house.performer.perform(SEND) == [LineServed(1, 0, held=True)]
+        assert await house.performer.perform(SendNext(1, EPOCH, dedupes=True)) == [
+            AttemptBegun(command_id, "text"),
+            LineServed(1, 1),
+        ]
+        assert [each.id for each in house.submitted] == [command_id, command_id]
+
+    with_house(tmp_path, work)
+
+
+def test_a_repeat_does_not_go_to_another_backend(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        command_id = await lost(house)
+        house.target_name = "another backend"
+        assert await house.performer.perform(SendNext(1, EPOCH, dedupes=True)) == [
+            CommandMoved(command_id, State.UNCERTAIN),
+            LineServed(1, 0),
+        ]
+        assert len(house.submitted) == 1
+
+    with_house(tmp_path, work)
+
+
+def test_repeats_that_wait_in_vain_are_given_up(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        command_id = await lost(house)
+        assert await house.performer.perform(GiveUpRepeats()) == [CommandMoved(command_id, State.UNCERTAIN)]
+        assert await house.performer.perform(GiveUpRepeats()) == []
+
+    with_house(tmp_path, work)
+
+
+def test_a_line_that_the_disk_does_not_let_move_gives_nothing_and_sends_nothing(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(30), Database(tmp_path / "omniid.db") as database:
+            house = House(database)
+            outbox = FullDisk(database, Limits(600, 86_400, 3, 10_000))
+            performer = house.made(outbox, house.mouth)
+            command, _ = await performer.accept(Asked("text", "x"))
+            outbox.full = True
+            assert await performer.perform(SEND) == [StorageFailed("The disk is full."), LineServed(1, 0)]
+            assert house.submitted == []
+            outbox.full = False
+            assert await performer.perform(RecordWhatFailed()) == []  # there is no step to make good
+            assert await performer.perform(SEND) == [AttemptBegun(command.id, "text"), LineServed(1, 1)]
+
+    asyncio.run(run())
+
+
+def test_a_reminder_is_asked_for_and_says_that_sending_is_due(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        assert await house.performer.perform(SendLater(2.5)) == []
+        assert house.reminders == [(2.5, SendingDue())]
+
+    with_house(tmp_path, work)
+
+
+def test_what_is_overdue_expires_and_is_said(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        await house.outbox.add(NewCommand("stale", "voice", "x", {}), wall(-600))
+        await house.outbox.add(NewCommand("good", "voice", "x", {}), wall(-599))
+        assert await house.performer.perform(ExpireOverdue()) == [CommandMoved("stale", State.EXPIRED)]
+        assert await house.performer.perform(ExpireOverdue()) == []
+
+    with_house(tmp_path, work)
+
+
+# --- the embedded backend as a stand-in ---------------------------------------------------------------------
+
+
+def test_the_stand_in_is_asked_where_there_is_one(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        assert await house.performer.perform(AskHere("c1", "voice", "What time is it?")) == []
+        assert house.asked == [("c1", "voice", "What time is it?")]
+        parts = Parts(house.outbox, house, house.ear, house.mouth, house.later)
+        alone = Performer(parts, at)
+        assert await alone.perform(AskHere("c2", "voice", "What time is it?")) == [AnsweredHere("c2", None)]
+        assert len(house.asked) == 1
+        house.open = False  # too many wait for it
+        assert await house.performer.perform(AskHere("c3", "text", "x")) == [AnsweredHere("c3", None)]
+
+    with_house(tmp_path, work)
+
+
+def test_an_answer_of_the_stand_in_is_recorded_and_then_said(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        (command_id,) = await accept(house, "What time is it?")
+        reply = Reply("done", "Noon.", 95)
+        assert await house.performer.perform(SettleHere(command_id, "voice", reply)) == [
+            CommandMoved(command_id, State.DONE),
+            SettledHere(command_id, "voice", reply),
+        ]
+        settled = await house.outbox.get(command_id)
+        assert settled.reply is not None
+        assert settled.reply["content"] == "Noon."
+        assert await house.performer.perform(SEND) == [LineServed(1, 0)]
+
+    with_house(tmp_path, work)
+
+
+def test_an_answer_of_the_stand_in_that_comes_too_late_changes_nothing(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        (command_id,) = await accept(house, "What time is it?")
+        await house.performer.perform(SEND)
+        assert await house.performer.perform(SettleHere(command_id, "voice", SENT)) == []
+        assert (await house.outbox.get(command_id)).state is State.SENDING
+
+    with_house(tmp_path, work)
+
+
+# --- a key that bounces -------------------------------------------------------------------------------------
+
+
+def test_the_same_spoken_words_twice_in_a_moment_are_one_command_and_told_once(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        (queued,) = await house.performer.perform(Enqueue("t1", "Send it", {}))
+        assert isinstance(queued, CommandQueued)
+        assert await house.performer.perform(Enqueue("t2", " Send it ", {})) == []
+        assert await house.outbox.counts() == {State.QUEUED: 1}
+
+    with_house(tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("second", "commands"),
+    [
+        (Asked("text", "Send it", source="a script"), 1),
+        (Asked("text", "Send  it", source="a script"), 2),
+        (Asked("text", "Send it", source="another script"), 2),
+        (Asked("voice", "Send it", source="a script"), 2),
+        (Asked("text", "Send it"), 2),
+        (Asked("text", "Send it", idempotency_key="k"), 2),
+    ],
+)
+def test_only_the_same_words_from_the_same_source_are_one_command(
+    tmp_path: Path, second: Asked, commands: int
+) -> None:
+    async def work(house: House) -> None:
+        first, is_new = await house.performer.accept(Asked("text", "Send it", source="a script"))
+        assert is_new
+        other, is_new = await house.performer.accept(second)
+        assert is_new == (commands == 2)
+        assert (other.id != first.id) == (commands == 2)
+        assert await house.outbox.counts() == {State.QUEUED: commands}
+
+    with_house(tmp_path, work)
+
+
+def test_with_an_idempotency_key_only_the_key_decides_what_is_the_same(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        for key in ("k1", "k2"):
+            _, is_new = await house.performer.accept(Asked("text", "Send it", {}, key, "a script"))
+            assert is_new
+
+    with_house(tmp_path, work)

@@ -13,6 +13,7 @@ import pytest
 from joserfc.jwk import ECKey
 from support.core import core, local, server
 from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from omniid.credentials import CredentialsError
@@ -234,6 +235,22 @@ def test_a_command_does_not_cut_short_what_the_server_asked_for_and_a_person_doe
                     await house.until_seen(LinkDialling, 2)
             house.session.reconnect()
             await house.until_moved(command_id, State.DONE)
+
+    run(work)
+
+
+@pytest.mark.parametrize("values", [["Fri, 31 Dec 9999 23:59:59 -1200"], ["1", "2"]])
+def test_a_strange_wish_to_be_left_alone_ends_nothing(tmp_path: Path, values: list[str]) -> None:
+    def turn_away(_: ServerConnection, _request: Request) -> Response:
+        headers = Headers([*(("Retry-After", value) for value in values), ("Content-Length", "0")])
+        return Response(503, "Busy", headers, b"")
+
+    async def work() -> None:
+        async with (
+            server(answer_all, process_request=turn_away) as (_, port),
+            core(tmp_path, local(port)) as house,
+        ):
+            assert "HTTP 503" in (await house.until_seen(LinkLost)).reason
 
     run(work)
 

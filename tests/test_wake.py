@@ -476,9 +476,14 @@ class SystemBus:
         self._config.write_text(BUS_CONFIG.format(socket=self._socket, more=policy))
         self._spawn("dbus-daemon", f"--config-file={self._config}", "--nofork", "--nopidfile")
         async with asyncio.timeout(WITHIN_S):
-            while not self._socket.exists():
+            while not self._accepts():
                 assert self._processes[0].poll() is None
                 await asyncio.sleep(0.01)
+
+    def _accepts(self) -> bool:
+        """Whether one can connect; the socket's file is there a moment earlier."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            return sock.connect_ex(str(self._socket)) == 0
 
     async def start_logind(self) -> None:
         self._spawn("/usr/bin/python3", "-m", "dbusmock", "--system", "--template", "logind")

@@ -1,4 +1,4 @@
-"""What the parts of the session's benchmark share: the server, a daemon, the same frames, and readings of both."""
+"""What the parts of the session's benchmark share: the server, a daemon, the same frames, readings."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ class Server:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps({"do": do, **given}), file=self._process.stdin, flush=True)
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        assert line, "the server has ended"
+        answer: dict[str, Any] = json.loads(line)
         return answer
 
     def up(self, mode: str, *, held: bool = False) -> str:

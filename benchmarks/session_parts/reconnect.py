@@ -1,4 +1,4 @@
-"""How soon a waiting command is delivered once the server is back, and how often a broken server is dialled."""
+"""How soon a command goes out once the server is back, and how often a broken server is dialled."""
 
 from __future__ import annotations
 
@@ -83,20 +83,20 @@ async def _outage(
     server: Server, daemons: list[QuietDaemon], peers: list[_Bare], outage_s: float
 ) -> dict[str, list[float]]:
     """How late each client's command is, by the client's kind."""
-    server.ask("down")
+    await asyncio.to_thread(server.ask, "down")
     began = time.perf_counter()
     said: dict[str, str] = {}
     for number, (daemon, peer) in enumerate(zip(daemons, peers, strict=True)):
         ours, bare = f"{_OMNIID} {number} after {began}", f"{_BARE} {number} after {began}"
         said |= {ours: _OMNIID, bare: _BARE}
-        daemon.ask(ours)
+        await asyncio.to_thread(daemon.ask, ours)
         peer.to_say = frames([bare])[0]
     await asyncio.sleep(began + outage_s - time.perf_counter())
-    back_at = server.ask("up", mode="correlating")["at"]
+    back_at = (await asyncio.to_thread(server.ask, "up", mode="correlating"))["at"]
     arrived: dict[str, float] = {}
     while len(arrived) < len(said):
         await asyncio.sleep(0.2)
-        arrived |= server.ask("arrived")["arrived"]
+        arrived |= (await asyncio.to_thread(server.ask, "arrived"))["arrived"]
     late: dict[str, list[float]] = {_OMNIID: [], _BARE: []}
     for message, at in arrived.items():
         late[said[message]].append(at - back_at)

@@ -2,8 +2,8 @@
 
     python server.py
 
-Orders come on stdin and are answered on stdout, one line of JSON each. Readings are `time.perf_counter`, which
-on Linux is one clock for all processes. It has no keepalive: each client's own is what is measured.
+Orders come on stdin and are answered on stdout, one line of JSON each. Readings are `time.perf_counter`,
+which on Linux is one clock for all processes. No keepalive here: each client's own is what is measured.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import sys
 import time
 from typing import Any
 
-from websockets.asyncio.server import Request, Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request
 
+_GONE_WITHIN_S = 10.0
 _HELLO = json.dumps({"type": "hello", "payload": {"features": ["correlate"]}})
 _PONG = json.dumps({"type": "pong", "data": {"pong": True, "sequence": 1}, "timestamp": 0})
 
@@ -30,6 +32,7 @@ class Backend:
         self._gate = asyncio.Event()
         self._server: Server | None = None
         self._port = 0
+        self._links: set[ServerConnection] = set()
         self._arrived: dict[str, float] = {}
         self._dials: list[float] = []
         self._commands, self._first_at, self._last_at = 0, 0.0, 0.0
@@ -41,9 +44,7 @@ class Backend:
             case "up":
                 return await self._up(**order)
             case "down":
-                assert self._server is not None
-                self._server.close()
-                await self._server.wait_closed()
+                await self._down()
             case "open":
                 self._gate.set()
             case "wait":
@@ -74,6 +75,17 @@ class Backend:
         self._port = next(iter(self._server.sockets)).getsockname()[1]
         return {"port": self._port, "at": time.perf_counter()}
 
+    async def _down(self) -> None:
+        """Be gone as a process that was killed is: nobody is told, and the port refuses."""
+        assert self._server is not None
+        self._server.close(close_connections=False)
+        self._gate.set()
+        for connection in self._links:
+            connection.transport.abort()
+        self._links.clear()
+        async with asyncio.timeout(_GONE_WITHIN_S):
+            await self._server.wait_closed()
+
     async def _wait(self, commands: int, within_s: float) -> None:
         """Until so many commands have come in all."""
         self._wanted = commands
@@ -83,13 +95,19 @@ class Backend:
                 async with asyncio.timeout(within_s):
                     await self._reached.wait()
 
-    async def _greet(self, _: ServerConnection, __: Request) -> None:
+    async def _greet(self, link: ServerConnection, _: Request) -> None:
+        self._links.add(link)
         self._dials.append(time.perf_counter())
         await self._gate.wait()
 
     async def _talk(self, socket: ServerConnection) -> None:
-        if self._mode == "closing":
-            return
+        try:
+            if self._mode != "closing":
+                await self._converse(socket)
+        finally:
+            self._links.discard(socket)
+
+    async def _converse(self, socket: ServerConnection) -> None:
         with contextlib.suppress(ConnectionClosed):
             if self._mode == "correlating":
                 await socket.send(_HELLO)

@@ -1,8 +1,8 @@
 """How a restart of the server spreads the dials of many clients, in virtual time: no socket is opened here.
 
-What is simulated is the waiting alone. omniid's is its real `Backoff`, after links that were proven. The peer's
-is the real `backoff` generator of websockets, used as its reconnecting iterator does: a link that was lost is
-dialled again at once, and only a dial that fails brings the first delay.
+What is simulated is the waiting alone. omniid's is its real `Backoff`, after links that were proven. The
+peer's is the real `backoff` generator of websockets, used as its reconnecting iterator does: a link that was
+lost is dialled again at once, and only a dial that fails brings the first delay.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import uuid
 from typing import Annotated
 
 import typer
@@ -34,11 +33,7 @@ def ask(
     """
     message = sys.stdin.read() if text == "-" else text
     client = Client()
-    request = {"message": message}
-    if key is None:
-        # Should the answer get lost, this key finds the command; and a key bound to `ask` may bounce.
-        key, request["source"] = str(uuid.uuid4()), "ask"
-    command = client.call("POST", "/v1/commands", request, key=key)
+    command = client.call("POST", "/v1/commands", {"message": message, "source": "ask"}, key=key)
     if not json_:
         print(command["id"], file=sys.stderr, flush=True)
     if wait:

@@ -25,14 +25,14 @@ class CommandRequest(_Request):
     """`wait_s`: how long to wait for the command to settle before answering with its state so far.
 
     `source` names the key or script it comes from: the same words from the same source within
-    `session.debounce_ms` are one command. Without an idempotency key it is "api".
+    `session.debounce_ms` are one command, unless an idempotency key says what is the same.
     """
 
     message: str
     type: Literal["text_command", "voice_command"] = "text_command"
     wait_s: Annotated[float, Field(ge=0, le=MAX_WAIT_S)] = 0
     metadata: dict[str, Any] = {}
-    source: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    source: Annotated[str, Field(min_length=1, max_length=100)] = "api"
 
     @field_validator("metadata")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
@@ -43,15 +43,14 @@ def advise(status: int) -> str:
     return "it is no WebSocket there; check backend.url"
 
 
-def retry_after_s(header: str | None, now: datetime) -> float:
+def retry_after_s(header: str, now: datetime) -> float:
     """The seconds a server asks to be left alone for: a number or an HTTP date; 0 where it says neither."""
-    if header is None:
-        return 0.0
     if header.strip().isascii() and header.strip().isdigit():
         return min(float(header), LONGEST_RETRY_AFTER_S)
     try:
         then = parsedate_to_datetime(header)
-    except ValueError:
+        # Without a zone, as the oldest of the three forms of an HTTP date has none, it means GMT.
+        wait_s = ((then if then.tzinfo else then.replace(tzinfo=UTC)) - now).total_seconds()
+    except (ValueError, OverflowError):
         return 0.0
-    wait_s = (then.astimezone(now.tzinfo) - now).total_seconds()
     return min(max(wait_s, 0.0), LONGEST_RETRY_AFTER_S)

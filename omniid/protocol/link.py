@@ -14,7 +14,6 @@ unacknowledged (the server answers each frame directly, so the answer's error co
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -71,10 +70,10 @@ from omniid.protocol.messages import (
     encode,
     parse_server_frame,
 )
+from omniid.protocol.questions import Key, Questions
 from omniid.protocol.sealing import Sealer, SealingError
 
 LONGEST_REPLY_S = 600.0
-_MOST_QUESTIONS = 50
 
 Frame = str | bytes
 _Settling = ResponseFrame | ErrorFrame | UnifiedReply
@@ -112,13 +111,21 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _InFlight:
-    written_at: float
     last_word_at: float
-    rests_until: float | None = None  # None: the server has asked nothing
+    given_up_at: float  # whatever the server says meanwhile
+    rests_since: float | None = None  # None: nothing that it asked is open
 
-    def deadline(self, timeout_s: float) -> float:
-        answer_due = min(self.last_word_at + timeout_s, self.written_at + LONGEST_REPLY_S)
-        return answer_due if self.rests_until is None else max(answer_due, self.rests_until + timeout_s)
+    def deadline(self, timeout_s: float, rest_until: float | None) -> float:
+        answer_due = min(self.last_word_at + timeout_s, self.given_up_at)
+        return answer_due if rest_until is None else max(answer_due, rest_until + timeout_s)
+
+    def resting(self, now: float) -> _InFlight:
+        return replace(self, last_word_at=now, rests_since=self.rests_since or now)
+
+    def going_on(self, now: float) -> _InFlight:
+        """Time that it rested does not count."""
+        rested_s = 0.0 if self.rests_since is None else now - self.rests_since
+        return _InFlight(now, self.given_up_at + rested_s)
 
 
 class Link:
@@ -134,8 +141,7 @@ class Link:
         self._features: frozenset[str] = frozenset()
         self._echoes = False
         self._owes_a_reply = False  # one that is overdue may still come, and not say whose it is
-        self._asked: dict[tuple[str, str | None], str | None] = {}  # open questions, and whose they are
-        self._unacknowledged: deque[tuple[str, str | None]] = deque(maxlen=_MOST_QUESTIONS)
+        self._questions = Questions()
         self._to_send: list[Frame] = []
         self._pings = 0
         self._ping_due = False
@@ -172,7 +178,7 @@ class Link:
         """
         frames = self._frames([self._payload(each, now) for each in outgoing], now)
         for each in outgoing:
-            self._in_flight[each.id] = _InFlight(now.monotonic, now.monotonic)
+            self._in_flight[each.id] = _InFlight(now.monotonic, now.monotonic + LONGEST_REPLY_S)
         return frames
 
     def _frames(self, payloads: list[CommandPayload], now: Moment) -> list[Frame]:
@@ -199,11 +205,9 @@ class Link:
 
     def answer(self, answer: Answer, now: Moment) -> Frame:
         """The frame for what the user says to a question; the command's deadline starts anew."""
-        key = (answer.session_id, answer.step_id)
-        owner = self._asked.pop(key, None) or self._asked.pop((answer.session_id, None), None)
-        if owner in self._in_flight:
-            self._in_flight[owner] = _InFlight(self._in_flight[owner].written_at, now.monotonic)
-        self._unacknowledged.append(key)
+        owner = self._questions.answered(Key.of(answer.session_id, answer.step_id))
+        if owner in self._in_flight and self._questions.rest_until(owner) is None:
+            self._in_flight[owner] = self._in_flight[owner].going_on(now.monotonic)
         frame: InterventionFrame | ApprovalFrame
         if answer.action is None:
             said = InterventionPayload(
@@ -287,7 +291,10 @@ class Link:
                 return [FrameIgnored(problem, raw)]
             case ResponseFrame() | ErrorFrame() if (answered := self._acknowledged(frame)) is not None:
                 words = chat.from_frame(frame)
-                return [AnswerAcknowledged(*answered, accepted=words.outcome != "failed", text=words.content)]
+                accepted = words.outcome != "failed"
+                return [
+                    AnswerAcknowledged(answered.session_id, answered.step_id or None, accepted, words.content)
+                ]
             case ResponseFrame(status="success" | "error") | ErrorFrame() | UnifiedReply():
                 return self._settle(frame)
             case WorkflowDraft() | SystemFrame(action="user_intervention_required"):
@@ -305,24 +312,19 @@ class Link:
             return None
         return next(iter(self._in_flight)) if len(self._in_flight) == 1 else None
 
-    def _acknowledged(self, frame: ResponseFrame | ErrorFrame) -> tuple[str, str | None] | None:
-        """The question whose answer a frame acknowledges."""
-        session_id, step_id = (_name((frame.data or {}).get(key)) for key in ("sessionId", "stepId"))
-        if session_id is not None:
-            named = (session_id, step_id)
-            if named not in self._unacknowledged:
-                return None
-            self._unacknowledged.remove(named)
-            return named
+    def _acknowledged(self, frame: ResponseFrame | ErrorFrame) -> Key | None:
+        """The answer that a frame acknowledges."""
+        if isinstance(frame, ResponseFrame) and frame.status not in {"success", "error"}:
+            return None
+        data = frame.data or {}
+        named = Key.of(data.get("sessionId"), data.get("stepId"))
         failed = isinstance(frame, ErrorFrame) or frame.status == "error"
-        if failed and self._unacknowledged and frame.request_id is None:
-            return self._unacknowledged.popleft()
-        return None
+        return self._questions.acknowledged(named, failed=failed and frame.request_id is None)
 
     def _settle(self, frame: _Settling) -> list[LinkEvent]:
         owner = self._owner(frame)
         if owner is not None:
-            del self._in_flight[owner]
+            self._land(owner)
             return [CommandSettled(owner, chat.from_frame(frame))]
         if frame.request_id is not None:
             return [LateReplyArrived(frame.request_id, chat.from_frame(frame))]
@@ -339,14 +341,11 @@ class Link:
         owner = self._owner(frame)
         rest_s = _timeout_s(frame)
         if owner is not None:
-            self._in_flight[owner] = replace(
-                self._in_flight[owner], last_word_at=now.monotonic, rests_until=now.monotonic + rest_s
-            )
+            self._in_flight[owner] = self._in_flight[owner].resting(now.monotonic)
         kind: Literal["approval", "intervention"]
         kind = "approval" if isinstance(frame, WorkflowDraft) else "intervention"
         session_id, step_id = _question_of(frame)
-        if session_id is not None and len(self._asked) < _MOST_QUESTIONS:
-            self._asked[session_id, step_id] = owner
+        self._questions.asked(Key.of(session_id, step_id), owner, now.monotonic + rest_s)
         text = _text(frame) or "The assistant has a question."
         return [QuestionAsked(owner, kind, text, _raw(frame), session_id, step_id, rest_s)]
 
@@ -354,9 +353,15 @@ class Link:
 
     def next_deadline(self) -> float:
         """When `advance` has to be called, in monotonic seconds."""
-        timeout_s = self._settings.reply_timeout_s
-        replies = [flight.deadline(timeout_s) for flight in self._in_flight.values()]
-        return min([self._heartbeat.next_deadline(), *replies])
+        return min([self._heartbeat.next_deadline(), *map(self._deadline, self._in_flight)])
+
+    def _deadline(self, command_id: str) -> float:
+        rest_until = self._questions.rest_until(command_id)
+        return self._in_flight[command_id].deadline(self._settings.reply_timeout_s, rest_until)
+
+    def _land(self, command_id: str) -> None:
+        del self._in_flight[command_id]
+        self._questions.settled(command_id)
 
     def advance(self, now: Moment) -> list[LinkEvent]:
         """Give up waiting for replies that are overdue, and for a peer that is silent."""
@@ -372,15 +377,10 @@ class Link:
                 return self._give_up_overdue(now)
 
     def _give_up_overdue(self, now: Moment) -> list[LinkEvent]:
-        timeout_s = self._settings.reply_timeout_s
-        overdue = [
-            command_id
-            for command_id, flight in self._in_flight.items()
-            if flight.deadline(timeout_s) <= now.monotonic
-        ]
+        overdue = [each for each in self._in_flight if self._deadline(each) <= now.monotonic]
         events: list[LinkEvent] = []
         for command_id in overdue:
-            del self._in_flight[command_id]
+            self._land(command_id)
             events.append(CommandUncertain(command_id, "no answer came in time"))
             self._owes_a_reply = True
         if overdue and not self._correlates:

@@ -29,6 +29,7 @@ _WAITED_TOO_LONG = {
     State.NEEDS_AUTH: "nobody signed in for it in time",
 }
 _OMNIID_ENDED = "omniid ended before its answer came"
+_KEEPS_REPEAT = frozenset({State.SENDING, State.QUEUED})
 _REPEATED = "repeated"  # the outcome of an attempt that the same backend may be asked for again
 
 
@@ -159,19 +160,21 @@ class Outbox:
 
         def work(connection: sqlite3.Connection) -> Taken:
             taken = Taken([], [])
-            rows = connection.execute(
-                "SELECT id, repeat_at, attempts FROM commands WHERE state = ? AND expires_at > ?"
-                " ORDER BY position LIMIT ?",
-                (State.QUEUED, _text(now), limit),
-            ).fetchall()
-            for row in rows:
-                if row["repeat_at"] not in {None, to.name}:
-                    reason = f"{row['repeat_at']} may have done it, and {to.name} cannot know"
-                    taken.uncertain.append(_step(connection, row["id"], State.UNCERTAIN, now, reason=reason))
-                elif row["repeat_at"] is not None and not to.dedupes:
-                    return dataclasses.replace(taken, held=True)
-                else:
-                    taken.commands.append(_begin(connection, row, to, now))
+            while (left := limit - len(taken.commands)) > 0:
+                rows = connection.execute(
+                    "SELECT id, repeat_at, attempts FROM commands WHERE state = ? AND expires_at > ?"
+                    " ORDER BY position LIMIT ?",
+                    (State.QUEUED, _text(now), left),
+                ).fetchall()
+                if not rows:
+                    break
+                for row in rows:
+                    if row["repeat_at"] not in {None, to.name}:
+                        taken.uncertain.append(_cannot_repeat(connection, row, to, now))
+                    elif row["repeat_at"] is not None and not to.dedupes:
+                        return dataclasses.replace(taken, held=True)
+                    else:
+                        taken.commands.append(_begin(connection, row, to, now))
             return taken
 
         return await self._database.run(work)
@@ -245,7 +248,8 @@ class Outbox:
                     f"Command {row['id']} may have been done as it was. Cancel it, and ask for the new one."
                 )
             size = _size(message, json.loads(row["metadata"]))
-            self._check_room(connection, size - row["bytes"], commands=0)
+            if size > row["bytes"]:
+                self._check_room(connection, size - row["bytes"], commands=0)
             connection.execute(
                 "UPDATE commands SET message = ?, bytes = ?, reason = ?, changed_at = ? WHERE id = ?",
                 (message, size, "edited", _text(now), row["id"]),
@@ -398,6 +402,11 @@ class Outbox:
         return await self._database.run(work)
 
 
+def _cannot_repeat(connection: sqlite3.Connection, row: sqlite3.Row, to: Recipient, now: datetime) -> Command:
+    reason = f"{row['repeat_at']} may have done it, and {to.name} cannot know"
+    return _step(connection, row["id"], State.UNCERTAIN, now, reason=reason)
+
+
 def _begin(connection: sqlite3.Connection, row: sqlite3.Row, to: Recipient, now: datetime) -> Command:
     connection.execute("UPDATE commands SET attempts = attempts + 1 WHERE id = ?", (row["id"],))
     connection.execute(
@@ -423,7 +432,9 @@ def _step(
         raise NotAllowedError(f"Command {row['id']} is {current} and cannot become {to}.")
     if to in _NOT_SENT and current is State.QUEUED and _may_have_been_done(connection, row["id"]):
         reason = f"{reason}; an earlier attempt may have been done"
-    repeat_at = _last_recipient(connection, row) if repeat else None
+    # A repeat whose write failed is still one that only the same backend may get.
+    kept = row["repeat_at"] if State.SENDING in (current, to) and to in _KEEPS_REPEAT else None
+    repeat_at = _last_recipient(connection, row) if repeat else kept
     connection.execute(
         "UPDATE commands SET state = ?, reason = ?, reply = coalesce(?, reply), repeat_at = ?, changed_at = ?"
         " WHERE id = ?",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -114,8 +115,7 @@ def test_a_refused_handshake_is_told_with_what_to_do(status: int, words: str) ->
     assert words in advise(status)
 
 
-RETRY_AFTER: dict[str | None, float] = {
-    None: 0,
+RETRY_AFTER: dict[str, float] = {
     # a number of seconds
     "0": 0,
     "1": 1,
@@ -158,7 +158,7 @@ RETRY_AFTER: dict[str | None, float] = {
 
 
 @pytest.mark.parametrize(("header", "seconds"), RETRY_AFTER.items(), ids=repr)
-def test_how_long_a_server_asks_to_be_left_alone(header: str | None, seconds: float) -> None:
+def test_how_long_a_server_asks_to_be_left_alone(header: str, seconds: float) -> None:
     assert retry_after_s(header, NOW) == seconds
 
 
@@ -172,3 +172,20 @@ def test_a_date_means_the_same_in_every_zone(hours: int) -> None:
 @given(st.integers(0, 10**9))
 def test_no_number_asks_for_less_than_nothing_or_more_than_the_cap(seconds: int) -> None:
     assert retry_after_s(str(seconds), NOW) == min(seconds, LONGEST_RETRY_AFTER_S)
+
+
+@pytest.mark.parametrize(
+    "header", ["Fri, 31 Dec 9999 23:59:59 -1200", "Mon, 01 Jan 2024 00:00:00 +99999999999999"]
+)
+def test_a_date_beyond_all_calendars_ends_nothing(header: str) -> None:
+    assert 0 <= retry_after_s(header, datetime(2026, 3, 1, 12, tzinfo=UTC)) <= LONGEST_RETRY_AFTER_S
+
+
+def test_a_date_without_a_zone_means_gmt_wherever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert retry_after_s("Sun Mar  1 12:02:00 2026", datetime(2026, 3, 1, 12, tzinfo=UTC)) == 120
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -1332,3 +1332,66 @@ def test_a_question_with_an_absurd_timeout_changes_nothing_else() -> None:
     (asked,) = receive(link, {"type": "system", "data": data})
     assert isinstance(asked, QuestionAsked)
     assert deadline_of(link) is not None
+
+
+def question(step_id: str | None, timeout_s: float) -> dict[str, Any]:
+    data = {"action": "user_intervention_required", "sessionId": "s", "message": "Which Bob?"}
+    data |= {"timeout": int(timeout_s * 1000)} | ({} if step_id is None else {"stepId": step_id})
+    return {"type": "system", "data": data}
+
+
+@pytest.mark.parametrize("answered_at", [550, 620])
+def test_letter_h_the_ten_minutes_rest_too_while_a_question_is_open(answered_at: float) -> None:
+    link = new_link("c1")
+    receive(link, question("1", 600), 30)
+
+    link.answer(Answer("s", "1", "Bob"), at(answered_at))
+
+    assert deadline_of(link) == answered_at + TIMEOUT_S
+
+
+def test_letter_h_the_deadline_rests_until_the_last_of_several_questions_is_answered() -> None:
+    link = new_link("c1")
+    receive(link, question("1", 300), 10)
+    receive(link, question("2", 300), 10)
+    receive(link, question("3", 1), 10)
+
+    link.answer(Answer("s", "1", "Bob"), at(20))
+
+    assert link.advance(at(200)) == []
+    assert deadline_of(link) == 310 + TIMEOUT_S
+
+
+def test_letter_h_a_question_without_a_step_is_answered_and_acknowledged() -> None:
+    link = new_link("c1")
+    receive(link, question(None, 300), 10)
+    sent = json.loads(link.answer(Answer("s", None, "Bob"), at(20)))["payload"]
+    data = {"sessionId": sent["sessionId"], "stepId": sent["stepId"]}
+
+    (event,) = receive(link, {"type": "response", "status": "success", "data": data}, 21)
+
+    assert isinstance(event, AnswerAcknowledged)
+
+
+def test_letter_h_a_processing_response_that_names_the_answer_refuses_nothing() -> None:
+    link = new_link("c1")
+    receive(link, question("1", 300), 10)
+    link.answer(Answer("s", "1", "Bob"), at(20))
+    data = {"sessionId": "s", "stepId": "1", "message": "Working"}
+
+    (event,) = receive(link, {"type": "response", "status": "processing", "data": data}, 21)
+
+    assert isinstance(event, CommandProgressed)
+
+
+def test_letter_h_an_error_for_the_next_command_is_not_taken_for_an_old_answers() -> None:
+    link = new_link("c1")
+    receive(link, question("1", 300), 10)
+    link.answer(Answer("s", "1", "Bob"), at(20))
+    receive(link, SUCCESS, 21)  # and the answer is never acknowledged
+    link.commands([outgoing("c2")], at(30))
+
+    (event,) = receive(link, ERROR, 31)
+
+    assert isinstance(event, CommandSettled)
+    assert event.command_id == "c2"

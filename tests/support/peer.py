@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import socket
 import ssl
 import struct
-import sys
-import termios
 import uuid
 import zoneinfo
 from collections import deque
@@ -192,16 +189,6 @@ class Link:
         self._writer.write(data)
         await self._writer.drain()
 
-    async def delivered(self) -> None:
-        """Wait until the client's kernel holds everything that was written."""
-        async with asyncio.timeout(DEADLINE_S):
-            while self._writer.transport.get_write_buffer_size() or self._unacknowledged():  # noqa: ASYNC110 the kernel tells nobody
-                await asyncio.sleep(0.001)
-
-    def _unacknowledged(self) -> int:
-        answer = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
-        return int.from_bytes(answer, sys.byteorder)
-
     @property
     def _socket(self) -> socket.socket:
         found: socket.socket = self._writer.get_extra_info("socket")
@@ -227,6 +214,9 @@ class Link:
                 self._writer.write(data)
             elif self._writer.can_write_eof():
                 self._writer.write_eof()
+            else:  # TLS knows no end of one direction
+                self._writer.close()
+                return
         await self._writer.drain()
 
     # --- the end -----------------------------------------------------------------------------------------
@@ -315,8 +305,8 @@ class Peer:
         self._then = then
         self._keeps = keeps
         self._on_command = on_command
-        self._link_behaviours = iter(links)
-        self._command_behaviours = iter(commands)
+        self._link_behaviours: Iterator[LinkBehaviour] = iter(links)
+        self._command_behaviours: Iterator[CommandBehaviour] = iter(commands)
         self._listener: asyncio.Server | None = None
         self._group: asyncio.TaskGroup | None = None
         self._running: dict[asyncio.Task[None], Link] = {}
@@ -363,6 +353,12 @@ class Peer:
         if self._running:
             await asyncio.wait(list(self._running))
 
+    async def calm(self) -> Link:
+        """Restart as a good server; the client's link to it."""
+        self._link_behaviours, self._command_behaviours = iter(()), iter(())
+        await self.restart("close")
+        return await self.link(len(self.links) + 1)
+
     async def restart(self, how: Ending = "cut") -> None:
         await self.stop(how)
         await self.start()
@@ -373,6 +369,10 @@ class Peer:
             while not holds():
                 self._more.clear()
                 await self._more.wait()
+
+    async def until_commands(self, count: int) -> None:
+        """Wait until so many commands have come, repeated ones included."""
+        await self.until(lambda: len(self.commands) >= count)
 
     async def link(self, number: int) -> Link:
         """The connection of this number, once it is a WebSocket."""
@@ -572,7 +572,6 @@ async def hang_up(link: Link, _: Command) -> None:
 
 async def reply_and_cut(link: Link, command: Command) -> None:
     await link.reply(command)
-    await link.delivered()
     link.cut()
 
 
@@ -583,7 +582,6 @@ async def reply_and_hang_up(link: Link, command: Command) -> None:
 
 async def half_a_reply_and_cut(link: Link, command: Command) -> None:
     await link.send_half(link.peer.success(command))
-    await link.delivered()
     link.cut()
 
 

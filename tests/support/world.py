@@ -8,6 +8,7 @@ process. `Shell` plays the session, in the same order of words as omniid.session
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import resource
 import shutil
@@ -64,6 +65,7 @@ _MOST_PAGES = 1_073_741_823  # SQLite's own default
 
 # The test's own record of every step, made by SQLite itself in the transaction of the step.
 _AUDIT = """
+CREATE TABLE IF NOT EXISTS filling (content BLOB);
 CREATE TABLE IF NOT EXISTS audit (number INTEGER PRIMARY KEY, id TEXT, old_id TEXT, before TEXT, after TEXT);
 CREATE TRIGGER IF NOT EXISTS audit_steps AFTER UPDATE OF id, state ON commands BEGIN
     INSERT INTO audit (id, old_id, before, after) VALUES (new.id, old.id, old.state, new.state);
@@ -91,14 +93,24 @@ class MortalDatabase(Database):
                 raise Killed
         return result
 
-    async def let_grow(self, most_pages: int) -> None:
-        """Cap the file; SQLite caps it at what it holds already, where that is more."""
+    async def cap(self) -> None:
+        """Let the file grow no more, and fill what is free in it."""
+        await self._on_thread(lambda: self._pragma("max_page_count=1"))  # SQLite takes what is in use
+        for size in (4_000, 1):
+            with contextlib.suppress(StorageError):
+                while True:
+                    await self._on_thread(lambda size=size: self._fill(size))  # type: ignore[misc]
 
-        def cap() -> None:
-            assert self._connection is not None
-            self._connection.execute(f"PRAGMA max_page_count={most_pages}").fetchall()
+    async def uncap(self) -> None:
+        await self._on_thread(lambda: self._pragma(f"max_page_count={_MOST_PAGES}"))
 
-        await self._on_thread(cap)
+    def _pragma(self, words: str) -> None:
+        assert self._connection is not None
+        self._connection.execute(f"PRAGMA {words}").fetchall()
+
+    def _fill(self, size: int) -> None:
+        assert self._connection is not None
+        self._connection.execute("INSERT INTO filling VALUES (zeroblob(?))", (size,))
 
 
 class SteppedReactor(Reactor):
@@ -238,6 +250,7 @@ class World:
         line: LineSettings,
         limits: Limits,
         on_receipt: Callable[[Receipt], None],
+        on_answer: Callable[[str], None],
     ) -> None:
         self.loop = asyncio.new_event_loop()
         self.clock = Clocks()
@@ -249,6 +262,7 @@ class World:
         self._line = line
         self._limits = limits
         self._on_receipt = on_receipt
+        self._on_answer = on_answer
         self._lives = 0
         self._timers: list[tuple[float, Event]] = []
         self.database: MortalDatabase | None = None
@@ -396,8 +410,17 @@ class World:
     def spoil_disk(self, health: Health) -> None:
         assert self.database is not None
         self.health = "well"
-        self.do(self.database.let_grow(1 if health == "full" else _MOST_PAGES))
+        self.do(self.database.uncap())
+        if health == "full":
+            self.do(self.database.cap())
         self.health = health
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the disk may take more; in a full one, a shorter text may have left a free page."""
+        assert self.auditor is not None
+        free = self.auditor.execute("PRAGMA freelist_count").fetchone()[0]
+        return self.health == "well" or (self.health == "full" and free > 0)
 
     # --- the link ----------------------------------------------------------------------------------------
 
@@ -450,13 +473,13 @@ class World:
         self.lose(None)
 
     def _deliver(self, now: Conversation, frames: Sequence[str | bytes]) -> None:
-        for raw in frames:
+        for raw in [] if now.mute else frames:
             match parse_client_frame(raw):
                 case CommandFrame(payload=payload):
                     payloads = [payload]
                 case BatchFrame(payload=batch):
                     payloads = batch.commands
-                case PingFrame() if not now.mute:
+                case PingFrame():
                     now.link.receive('{"type":"pong"}', self.clock())
                     continue
                 case _:
@@ -471,6 +494,7 @@ class World:
         """The server answers a command, wherever it came in."""
         now = self._now
         (now.unanswered if command_id in now.unanswered else now.server.owed).remove(command_id)
+        self._on_answer(command_id)
         self.receive(now.server.reply(command_id, outcome, padding))
 
     def answer_all(self) -> None:
@@ -509,6 +533,7 @@ class World:
         while (due := self._next_deadline()) <= until:
             self.clock.reach(due)
             self._do_what_is_due()
+            self.do(self.settle())
         self.clock.reach(until)
 
     def sleep_through(self, seconds: float) -> None:
