@@ -1335,7 +1335,7 @@ def test_a_question_with_an_absurd_timeout_changes_nothing_else() -> None:
 
 
 def question(step_id: str | None, timeout_s: float) -> dict[str, Any]:
-    data = {"action": "user_intervention_required", "sessionId": "s", "message": "Which Bob?"}
+    data: dict[str, Any] = {"action": "user_intervention_required", "sessionId": "s", "message": "Which Bob?"}
     data |= {"timeout": int(timeout_s * 1000)} | ({} if step_id is None else {"stepId": step_id})
     return {"type": "system", "data": data}
 
