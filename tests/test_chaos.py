@@ -900,11 +900,23 @@ def test_what_may_have_been_done_does_not_go_again_once_the_server_dedupes_no_mo
     run(work)
 
 
+def refusing_once(told: asyncio.Event) -> LinkBehaviour:
+    """No link until the test has told so: the line is long by then."""
+
+    async def behave(link: Link) -> None:
+        await told.wait()
+        await behaviours.answering(503)(link)
+
+    return behave
+
+
 def test_commands_that_wait_together_travel_together_where_the_server_takes_that(tmp_path: Path) -> None:
     async def work() -> None:
-        peer = Peer(links=[behaviours.answering(503)], features=["correlate", "batch"])
+        asked = asyncio.Event()
+        peer = Peer(links=[refusing_once(asked)], features=["correlate", "batch"])
         async with trial(tmp_path, peer) as running:
             ids = [await running.ask(f"n{number}") for number in range(10)]
+            asked.set()
             await running.until_over(*ids)
             assert await running.states() == [State.DONE] * 10
             assert "batch" in {command.frame["type"] for command in peer.commands}
@@ -917,9 +929,11 @@ def test_a_batch_that_is_cut_shares_one_fate(tmp_path: Path, dedupes: bool) -> N
     async def work() -> None:
         features = ["correlate", "batch", *(["dedupe"] if dedupes else [])]
         steps = [behaviours.hold] * 9 + [behaviours.cut]
-        peer = Peer(links=[behaviours.answering(503)], commands=steps, features=features)
+        asked = asyncio.Event()
+        peer = Peer(links=[refusing_once(asked)], commands=steps, features=features)
         async with trial(tmp_path, peer) as running:
             ids = [await running.ask(f"n{number}") for number in range(10)]
+            asked.set()
             await running.until_over(*ids)
             assert await running.states() == [State.DONE if dedupes else State.UNCERTAIN] * 10
             assert "batch" in {command.frame["type"] for command in peer.commands}

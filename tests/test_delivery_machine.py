@@ -31,7 +31,7 @@ from support.world import Health, Killed, Receipt, Server, World, moment_of
 
 from omniid.control.schema import CommandRequest, EditRequest
 from omniid.errors import NotAllowedError, OutboxFullError, StorageError
-from omniid.events import CommandQueued
+from omniid.events import CommandMoved, CommandQueued
 from omniid.fate import ENDED, ON_THE_WIRE, RETRYABLE, State, may_become
 from omniid.line import LineSettings
 from omniid.storage.outbox import Limits
@@ -81,7 +81,7 @@ class Known:
     attempts_seen: int = 0
     unanswered: bool = False  # a server has seen it, and no answer has come to omniid
     given_up: bool = False  # the user dropped it
-    moved: bool = False  # the user's retry has put it at the end of the line
+    stepped_aside: bool = False  # uncertain, or sent again by the user: it has lost its turn
     overdue: bool = False  # its time was up, by the wall's clock, at some moment
 
 
@@ -97,6 +97,7 @@ class Delivery(RuleBasedStateMachine):
         self.asked = 0
         self.audited = 0
         self.doomed = False
+        self.left_uncertain: set[str] = set()
         self._quiet = contextlib.ExitStack()
         self._quiet.enter_context(capture_logs())
 
@@ -144,6 +145,12 @@ class Delivery(RuleBasedStateMachine):
     def come_back(self, name: str | None = None) -> None:
         self.doomed = False
         self.world.come_back(name)
+        self.begun_again()
+
+    def begun_again(self) -> None:
+        """omniid decides about what became uncertain; what was so when it ended is left to the user."""
+        decided = {e.command_id for e in self.world.reactor.posted() if isinstance(e, CommandMoved)}
+        self.left_uncertain = set(self.world.in_state(State.UNCERTAIN)) - decided
         self.catch_up()
 
     def pick(self, number: int, states: frozenset[State]) -> str | None:
@@ -430,6 +437,7 @@ class Delivery(RuleBasedStateMachine):
         with self.step():
             self.world.stop(name, answered=answered)
             self.doomed = False
+            self.begun_again()
 
     @precondition(lambda self: hasattr(self, "world") and not self.world.busy and self.known)
     @rule()
@@ -451,7 +459,6 @@ class Delivery(RuleBasedStateMachine):
 
     # --- the disk ----------------------------------------------------------------------------------------
 
-    @precondition(lambda self: hasattr(self, "world") and self.is_healthy())
     @rule(health=st.sampled_from(["full", "broken"]))
     def the_disk_is_spoilt(self, health: Health) -> None:
         self.world.spoil_disk(health)
@@ -483,7 +490,7 @@ class Delivery(RuleBasedStateMachine):
             assert {each.server for each in known.seen} == {receipt.server}, f"{known} is done twice"
         if known.may_go_again:
             known.seen, known.may_go_again = [], False
-        if known.attempts_seen == 0 and not known.moved:
+        if known.attempts_seen == 0 and not known.stepped_aside:
             self.check_turn(known)
         known.seen.append(receipt)
         known.attempts_seen += 1
@@ -497,7 +504,7 @@ class Delivery(RuleBasedStateMachine):
         for other in self.known.values():
             if other is known:
                 return
-            passed_over = other.attempts_seen == 0 and not other.moved and not other.overdue
+            passed_over = other.attempts_seen == 0 and not other.stepped_aside and not other.overdue
             assert not (passed_over and rows[other.id]["state"] == State.QUEUED), f"{known} before {other}"
 
     # --- the promises ------------------------------------------------------------------------------------
@@ -520,6 +527,8 @@ class Delivery(RuleBasedStateMachine):
             before, after = State(step["before"]), State(step["after"])
             assert step["id"] == step["old_id"]
             assert may_become(before, after)
+            if after is State.UNCERTAIN:
+                self.known[step["id"]].stepped_aside = True
             if after is State.QUEUED and before in RETRYABLE:
                 self.note_leave(self.known[step["id"]], before)
 
@@ -527,7 +536,7 @@ class Delivery(RuleBasedStateMachine):
         resent = before is State.UNCERTAIN and self.uncertain == "resend"
         assert known.asked_again or resent, f"{known} is to be sent again, and nobody said so"
         known.may_go_again = True
-        known.moved |= known.asked_again
+        known.stepped_aside = True
         known.overdue &= not known.asked_again
 
     def what_was_acknowledged_is_there(self) -> None:
@@ -592,6 +601,8 @@ class Delivery(RuleBasedStateMachine):
         world = self.world
         if world.reactor.waiting or not self.is_healthy() or world.performer._unrecorded:
             return
+        if self.uncertain != "ask":
+            assert set(world.in_state(State.UNCERTAIN)) <= self.left_uncertain
         in_flight = set(world.assistant.snapshot().in_flight)
         assert set(world.in_state(*ON_THE_WIRE)) <= in_flight
         assert in_flight <= (world.shell.now.held() if world.shell.now is not None else set())

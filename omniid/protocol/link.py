@@ -268,7 +268,7 @@ class Link:
 
     def _unsealed(self, frame: ServerFrame) -> ServerFrame:
         """The frame as it is without its seal; one that was tampered with is no frame."""
-        data = getattr(frame, "data", None) or {}
+        data = _record(getattr(frame, "data", None))
         if "sealed" not in data:
             return frame
         if self._sealer is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from omniid.control.client import AnswerLostError, Client
@@ -24,6 +26,19 @@ class Heard:
     other_ids: list[str] = field(default_factory=list)  # a repeated key that named another command
 
 
+@contextlib.contextmanager
+def calling(count: int, client: Client, moments: random.Random) -> Iterator[list[Caller]]:
+    """So many callers while the block runs; at its end those that have not finished give up."""
+    callers = [Caller(f"caller {number}", client, moments.randrange(2**32)) for number in range(count)]
+    for caller in callers:
+        caller.start()
+    try:
+        yield callers
+    finally:
+        for caller in callers:
+            caller.give_up()
+
+
 class Caller(threading.Thread):
     """Adds commands as fast as it can, until it is told to finish. Every second one has an idempotency key.
 
@@ -37,6 +52,13 @@ class Caller(threading.Thread):
         self._client = client
         self._random = random.Random(seed)
         self._finishing = threading.Event()
+        self._given_up = threading.Event()
+
+    def give_up(self) -> None:
+        """Wait for no daemon any more."""
+        self._finishing.set()
+        self._given_up.set()
+        self.join()
 
     def finish(self, within_s: float) -> Heard:
         """Have the last call answered; what was heard in all.
@@ -81,14 +103,15 @@ class Caller(threading.Thread):
 
     def _called(self, message: str, key: str | None) -> str | None:
         """The command's id; None when the answer was lost and nobody may ask again."""
-        while True:
+        while not self._given_up.is_set():
             try:
                 return str(self._client.call("POST", "/v1/commands", {"message": message}, key=key)["id"])
             except NotRunningError as error:
                 if error.code == "not_answering":
                     raise
-                threading.Event().wait(_LOOK_AGAIN_S)  # the next daemon is on its way
+                self._given_up.wait(_LOOK_AGAIN_S)  # the next daemon is on its way
             except AnswerLostError:
                 self.heard.lost_answers += 1
                 if key is None:
                     return None
+        return None

@@ -120,6 +120,10 @@ class SteppedReactor(Reactor):
     def waiting(self) -> int:
         return self._queue.qsize()
 
+    def posted(self) -> list[Event | None]:
+        """What waits, the first first."""
+        return list(cast("deque[Event | None]", self._queue._queue))  # type: ignore[attr-defined]
+
     async def step(self, perform: Callable[[Effect], Awaitable[list[Event]]]) -> None:
         event = self._queue.get_nowait()
         assert event is not None
