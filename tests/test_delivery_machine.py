@@ -660,7 +660,7 @@ Delivery.TestCase.settings = settings(
 )
 
 
-class TestDelivery(Delivery.TestCase):  # type: ignore[misc]  # hypothesis makes the class
+class TestDelivery(Delivery.TestCase):  # type: ignore[misc,valid-type]  # made by hypothesis
     """No order of mishaps breaks a promise."""
 
 

@@ -345,7 +345,7 @@ class World:
         self._timers.append((self.clock.monotonic + delay_s, event))
 
     def come_back(self, name: str | None = None) -> None:
-        """The process vanishes, whatever it was doing; the next one finds the file as it was in that moment."""
+        """The process vanishes, whatever it was doing; the next one finds the file as it was then."""
         assert self.database is not None
         self._hang_up()
         self.loop.run_until_complete(self.database._idle.wait())
@@ -454,7 +454,7 @@ class World:
         self._deliver(now, now.link.frames_to_send())
 
     def write(self, *, record: bool = True) -> None:
-        """The writer sends what it holds; without `record`, it cannot say so yet: the kernel's buffer is full."""
+        """The writer sends what it holds; without `record` it cannot say so yet: the kernel's buffer is full."""
         now = self._now
         if not now.unrecorded:
             burst, now.line = list(now.line), deque()
