@@ -454,7 +454,7 @@ class World:
         self._deliver(now, now.link.frames_to_send())
 
     def write(self, *, record: bool = True) -> None:
-        """The writer sends what it holds; without `record` it cannot say so yet: the kernel's buffer is full."""
+        """The writer sends what it holds; without `record` it cannot say so yet."""
         now = self._now
         if not now.unrecorded:
             burst, now.line = list(now.line), deque()
