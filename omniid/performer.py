@@ -223,15 +223,18 @@ class Performer:
         return [CommandQueued(command.id, "voice", command.message, take.take_id)] if is_new else []
 
     async def _send_next(self, effect: SendNext) -> list[Event]:
+        recorded = await self._record_what_failed()  # what goes back to the line has its place before others
+        if self._unrecorded:
+            return [*recorded, LineServed(effect.limit, 0)]
         to = Recipient(self._link.target_name, effect.dedupes)
         try:
             taken = await self._outbox.begin_attempts(self._clock().wall, effect.limit, to)
         except StorageError as error:
-            return [StorageFailed(error.message), LineServed(effect.limit, 0)]
+            return [*recorded, StorageFailed(error.message), LineServed(effect.limit, 0)]
         commands = taken.commands
         if commands and self._mouth is not None:
             self._mouth.wake()
-        events: list[Event] = [AttemptBegun(command.id, command.kind) for command in commands]
+        events: list[Event] = [*recorded, *(AttemptBegun(command.id, command.kind) for command in commands)]
         outgoing = [Outgoing(each.id, each.kind, each.message, each.metadata) for each in commands]
         refused = not self._link.submit(outgoing, effect.epoch)
         if refused:
@@ -255,7 +258,10 @@ class Performer:
         """Record the steps a full disk refused: a reply that came must not look as if none had."""
         events: list[Event] = []
         while self._unrecorded:
-            events += await self._move(self._unrecorded[0])
+            try:
+                events += await self._move(self._unrecorded[0])
+            except StorageError as error:
+                return [*events, StorageFailed(error.message)]
             del self._unrecorded[0]
         return events
 

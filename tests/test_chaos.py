@@ -227,7 +227,7 @@ def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(tmp_path: Path, form
 
     async def refuse(link: Link) -> None:
         dialled.append(time.monotonic())
-        soon = format_datetime(datetime.now(UTC) + timedelta(seconds=3), usegmt=True)
+        soon = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
         await behaviours.answering(429, {"Retry-After": "1" if form == "seconds" else soon})(link)
 
     async def welcome(link: Link) -> None:
@@ -404,6 +404,7 @@ def test_a_late_reply_without_an_id_settles_nothing_and_above_all_not_the_next_c
             late, following = await running.ask("late"), await running.ask("following")
             await running.house.until_seen(CommandUncertain)
             await peer.links[0].reply(peer.links[0].held[0])
+            peer.links[0].hang_up()
             await running.house.until_moved(following, State.DONE)
             assert await running.state(late) is State.UNCERTAIN
             assert len(peer.links) == 2

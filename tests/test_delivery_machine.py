@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from structlog.testing import capture_logs
@@ -655,6 +655,7 @@ Delivery.TestCase.settings = settings(
     derandomize=not LONG,
     database=None,
     deadline=None,
+    phases=(Phase.generate, Phase.shrink),
     # Each example opens a real database and commits to it many times.
     suppress_health_check=[HealthCheck.too_slow],
 )

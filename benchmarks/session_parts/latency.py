@@ -21,6 +21,7 @@ from benchmarks.session_parts.house import QuietDaemon, Server, cpu_s, frames, m
 _AIM_S = 0.003
 _ANSWERED_WITHIN_S = 20.0
 _TO_WARM_UP = 10
+_REST_S = 0.01  # a typed command finds nobody at work, not even on the one before it
 _NO_DISK = Path("/dev/shm")  # noqa: S108 made private below
 _BARE, _NEW, _KEPT = "bare websockets", "omniid, a connection each", "omniid, one kept connection"
 
@@ -84,6 +85,7 @@ async def _take_turns(server: Server, url: str, daemon: QuietDaemon, rounds: int
     used = 0.0
 
     def call(way: str, message: str, ask: Callable[[str], object]) -> None:
+        time.sleep(_REST_S)
         called[message] = time.perf_counter()
         ask(message)
         answered[way].append(time.perf_counter() - called[message])
@@ -96,6 +98,7 @@ async def _take_turns(server: Server, url: str, daemon: QuietDaemon, rounds: int
                 used = cpu_s(daemon.pid)
             message = words(number, _BARE)
             frame = frames([message])[0]
+            await asyncio.sleep(_REST_S)
             called[message] = time.perf_counter()
             await _send_and_wait(bare, frame)
             answered[_BARE].append(time.perf_counter() - called[message])

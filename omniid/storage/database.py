@@ -56,9 +56,11 @@ _MIGRATIONS = (
     ) STRICT;
     """,
     # `repeat_at`: the backend that may get the command again by itself, since it knew the id when it got it.
+    # `first_message`: what an edited command said when it was accepted; its idempotency key stands for that.
     # `tally` keeps what the caps and the status need, so that no question about it reads the whole line.
     """
     ALTER TABLE commands ADD COLUMN repeat_at TEXT;
+    ALTER TABLE commands ADD COLUMN first_message TEXT;
     ALTER TABLE attempts ADD COLUMN target TEXT NOT NULL DEFAULT '';
     ALTER TABLE attempts ADD COLUMN dedupes INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX commands_expiry ON commands (expires_at) WHERE state = 'queued';

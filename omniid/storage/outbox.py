@@ -29,6 +29,7 @@ _WAITED_TOO_LONG = {
     State.NEEDS_AUTH: "nobody signed in for it in time",
 }
 _OMNIID_ENDED = "omniid ended before its answer came"
+_ONLY_BY_RETRY = RETRYABLE - {State.UNCERTAIN}
 _KEEPS_REPEAT = frozenset({State.SENDING, State.QUEUED})
 _REPEATED = "repeated"  # the outcome of an attempt that the same backend may be asked for again
 
@@ -204,17 +205,21 @@ class Outbox:
     ) -> Command:
         """Take a command one step along the table. Back to `queued` it keeps its place in the line.
 
-        With `repeat`, it goes again to the backend that has it already, once that says it dedupes.
+        With `repeat`, it goes again to the backend that has it already, once that says it dedupes. What has
+        ended goes back only by `retry`: a late word about an attempt must not send it again.
 
         Raises:
             NotFoundError: there is no such command.
             NotAllowedError: the table has no such step.
         """
-        return await self._database.run(
-            lambda connection: _step(
-                connection, command_id, to, now, reason=reason, reply=reply, repeat=repeat
-            )
-        )
+
+        def work(connection: sqlite3.Connection) -> Command:
+            current = State(_row(connection, command_id, exact=True)["state"])
+            if to is State.QUEUED and current in _ONLY_BY_RETRY:
+                raise NotAllowedError(f"Command {command_id} is {current}; only a retry sends it again.")
+            return _step(connection, command_id, to, now, reason=reason, reply=reply, repeat=repeat)
+
+        return await self._database.run(work)
 
     async def answer_here(self, command_id: str, reply: Reply, now: datetime) -> Command | None:
         """Settle a command that still waits in the line; None when it has left it meanwhile."""
@@ -251,8 +256,9 @@ class Outbox:
             if size > row["bytes"]:
                 self._check_room(connection, size - row["bytes"], commands=0)
             connection.execute(
-                "UPDATE commands SET message = ?, bytes = ?, reason = ?, changed_at = ? WHERE id = ?",
-                (message, size, "edited", _text(now), row["id"]),
+                "UPDATE commands SET first_message = coalesce(first_message, message), message = ?,"
+                " bytes = ?, reason = 'edited', changed_at = ? WHERE id = ?",
+                (message, size, _text(now), row["id"]),
             )
             return _command(_row(connection, row["id"]))
 
@@ -454,7 +460,7 @@ def _step(
 
 
 def _same(row: sqlite3.Row, new: NewCommand) -> Command:
-    if (row["kind"], row["message"]) != (new.kind, new.message):
+    if row["kind"] != new.kind or new.message not in {row["message"], row["first_message"]}:
         raise RefusedError(
             f"This idempotency key belongs to another command, {row['id']}. Give each command its own.",
             code="idempotency_key_reused",
