@@ -537,13 +537,13 @@ def test_in_a_storm_of_everything_at_once_every_command_comes_to_a_named_end(
         bad = [behaviour for behaviour, _ in FATES.values()]
         peer = Peer(
             links=[
-                chance.choice([behaviours.talk, *chance.sample(list(ENDINGS.values()), 2)]) for _ in range(5)
+                chance.choice([behaviours.talk, *chance.sample(list(ENDINGS.values()), 2)]) for _ in range(3)
             ],
-            commands=[chance.choice([behaviours.reply, *chance.sample(bad, 2)]) for _ in range(12)],
+            commands=[chance.choice([behaviours.reply, *chance.sample(bad, 2)]) for _ in range(8)],
             features=features,
         )
         async with trial(tmp_path, peer) as running:
-            for number in range(15):
+            for number in range(12):
                 await running.ask(f"n{number}")
             await running.until_over(*running.ids)
             await peer.calm()
