@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.moments import START_MONOTONIC, at
 
 from omniid.effects import (
     AskHere,
@@ -50,6 +51,7 @@ from omniid.events import (
 from omniid.fate import State
 from omniid.line import Kind, Line, LineSettings, LinkState
 from omniid.protocol.chat import Outcome, Reply
+from omniid.protocol.link import Link, LinkSettings
 
 EPOCH = 7
 NOW = 100.0
@@ -647,3 +649,15 @@ def test_what_was_called_off_and_comes_back_to_the_line_is_not_sent_again(back: 
     moves = [effect for effect in line.handle(back, 0.0) if isinstance(effect, Move)]
 
     assert [move.to for move in moves] == [State.QUEUED, State.CANCELLED]
+
+
+def test_what_goes_out_because_of_a_hello_is_noted_as_sent_to_a_server_that_dedupes() -> None:
+    link = Link(LinkSettings("ann", "UTC", 16, 120), at())
+    line = Line(LineSettings(), lambda _text, _kind, _id: [])
+    line.handle(LinkOpened(1, link.window), START_MONOTONIC)
+    line.handle(AttemptBegun("first", "text"), START_MONOTONIC)
+    hello = '{"type":"hello","payload":{"features":["correlate","dedupe"]}}'
+
+    effects = [e for event in link.receive(hello, at()) for e in line.handle(event, START_MONOTONIC)]
+
+    assert [e.dedupes for e in effects if isinstance(e, SendNext)] == [True]

@@ -264,7 +264,8 @@ class Link:
         elif frame.request_id in self._in_flight:
             self._echoes = True
         grew: list[LinkEvent] = [WindowGrew(self.window)] if self.window > before else []
-        return [*grew, ServerDedupes()] if self.dedupes and not deduped else grew
+        # Told first: what the wider window lets out is then noted as sent to a server that dedupes.
+        return [ServerDedupes(), *grew] if self.dedupes and not deduped else grew
 
     def _unsealed(self, frame: ServerFrame) -> ServerFrame:
         """The frame as it is without its seal; one that was tampered with is no frame."""

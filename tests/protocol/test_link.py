@@ -761,7 +761,7 @@ def test_extension_hello_may_say_all_at_once_and_what_nobody_knows() -> None:
 
     events = receive(new_link(), {"type": "hello", "payload": {"features": features}})
 
-    assert events == [WindowGrew(16), ServerDedupes()]
+    assert events == [ServerDedupes(), WindowGrew(16)]
 
 
 @pytest.mark.parametrize("payload", [{}, {"features": "dedupe correlate"}, {"features": {}}, "dedupe", None])
