@@ -63,6 +63,7 @@ PICKED = st.integers(0, 30)
 STYLES = st.sampled_from(sorted(SERVERS))
 NAMES = st.sampled_from(["alpha", "beta"])
 HAPPENS = st.booleans()
+DIALS = st.sampled_from(["greeted", "greeted", "not greeted", "later"])
 OUTCOMES = st.sampled_from(["done", "unified", "failed", "needs_auth"])
 PADDINGS = st.sampled_from([0, LARGE])
 
@@ -98,6 +99,7 @@ class Delivery(RuleBasedStateMachine):
         self.audited = 0
         self.doomed = False
         self.left_uncertain: set[str] = set()
+        self.behind_for = self.stalls_for = self.spoilt_for = 0  # so many more steps
         self._quiet = contextlib.ExitStack()
         self._quiet.enter_context(capture_logs())
 
@@ -105,10 +107,14 @@ class Delivery(RuleBasedStateMachine):
         uncertain=st.sampled_from(["ask", "resend", "drop"]),
         rate=st.sampled_from([0, 0, 20]),
         alpha=STYLES,
-        beta=STYLES,
+        beta=st.none() | STYLES,
     )
-    def begin(self, uncertain: Literal["ask", "resend", "drop"], rate: int, alpha: str, beta: str) -> None:
+    def begin(
+        self, uncertain: Literal["ask", "resend", "drop"], rate: int, alpha: str, beta: str | None
+    ) -> None:
+        """Two servers, which may be of one kind."""
         self.uncertain = uncertain
+        beta = beta or alpha
         servers = [Server("alpha", *SERVERS[alpha]), Server("beta", *SERVERS[beta])]
         line = LineSettings(uncertain, rate)
         (self.folder / "0").mkdir()
@@ -127,7 +133,12 @@ class Delivery(RuleBasedStateMachine):
         return result
 
     def catch_up(self) -> None:
-        self.world.do(self.world.settle())
+        """The reactor and the writer do what there is to do, unless they are behind."""
+        world = self.world
+        world.do(world.settle())
+        while self.stalls_for <= 0 and world.shell.now is not None and world.shell.now.line:
+            world.write()
+            world.do(world.settle())
 
     def step(self) -> contextlib.AbstractContextManager[None]:
         """Round what happens outside the verbs: its consequences, and the kill that they may meet."""
@@ -166,10 +177,12 @@ class Delivery(RuleBasedStateMachine):
     def learn(self, messages: Sequence[str], key: str | None = None) -> None:
         """What was accepted of these, in the order of the line."""
         for command_id, row in self.world.rows().items():
-            if row["message"] in messages and command_id not in self.known:
+            if row["message"] not in messages:
+                continue
+            if command_id not in self.known:
                 self.known[command_id] = Known(command_id, row["kind"], row["message"], row["expires_at"])
-                if key is not None:
-                    self.by_key[key] = command_id
+            if key is not None:
+                self.by_key[key] = command_id
 
     def is_healthy(self) -> bool:
         return self.world.health == "well"
@@ -303,13 +316,16 @@ class Delivery(RuleBasedStateMachine):
     # --- the link ----------------------------------------------------------------------------------------
 
     @precondition(has_no_link)
-    @rule(greets=HAPPENS, sends=HAPPENS)
-    def connect(self, greets: bool, sends: bool) -> None:
+    @rule(greets=HAPPENS)
+    def connect(self, greets: bool) -> None:
         with self.step():
             self.world.connect(greet=greets)
-            if sends and not self.world.busy:
-                self.world.do(self.world.handle())
-                self.world.write()
+
+    def dial_again(self, dial: str) -> None:
+        """As the session does it by itself, sooner or later."""
+        if dial != "later" and self.world.shell.now is None:
+            with self.step():
+                self.world.connect(greet=dial == "greeted")
 
     @precondition(lambda self: self.has_link() and not self.world.shell.now.greeted)
     @rule()
@@ -317,27 +333,35 @@ class Delivery(RuleBasedStateMachine):
         with self.step():
             self.world.greet()
 
-    @precondition(has_link)
-    @rule(record=HAPPENS)
-    def send(self, record: bool) -> None:
-        with self.step():
-            self.world.write(record=record)
+    @precondition(lambda self: self.stalls_for <= 0)
+    @rule(steps=st.integers(2, 6))
+    def the_writer_stalls(self, steps: int) -> None:
+        """What is handed to it stays with it."""
+        self.stalls_for = steps
 
-    @precondition(has_link)
-    @rule(arrived=st.integers(0, 2))
-    def the_link_breaks_in_writing(self, arrived: int) -> None:
+    @precondition(lambda self: self.has_link() and self.world.shell.now.line)
+    @rule()
+    def the_writer_sends_and_cannot_say_so_yet(self) -> None:
+        with self.step():
+            self.world.write(record=False)
+
+    @precondition(lambda self: self.has_link() and self.world.shell.now.line)
+    @rule(arrived=st.integers(0, 2), dial=DIALS)
+    def the_link_breaks_in_writing(self, arrived: int, dial: str) -> None:
         with self.step():
             self.world.break_in_writing(arrived)
+        self.dial_again(dial)
 
     @precondition(has_link)
-    @rule(code=st.sampled_from([None, 1001, 1011, 4401]))
-    def the_link_drops(self, code: int | None) -> None:
+    @rule(code=st.sampled_from([None, 1001, 1011, 4401]), dial=DIALS)
+    def the_link_drops(self, code: int | None, dial: str) -> None:
         with self.step():
             self.world.lose(code)
+        self.dial_again(dial)
 
     @precondition(lambda self: self.has_link() and self.world.shell.now.unanswered)
-    @rule()
-    def the_server_closes_the_link_over_a_frame(self) -> None:
+    @rule(dial=DIALS)
+    def the_server_closes_the_link_over_a_frame(self, dial: str) -> None:
         """It has refused that frame, where there was one only; that is its answer to it."""
         assert self.world.shell.now is not None
         in_flight = list(self.world.shell.now.link._in_flight)
@@ -345,6 +369,7 @@ class Delivery(RuleBasedStateMachine):
             self.a_server_answers(in_flight[0])
         with self.step():
             self.world.lose(1009, "message too big")
+        self.dial_again(dial)
 
     @precondition(lambda self: self.has_link() and self.world.shell.now.held())
     @rule()
@@ -365,9 +390,18 @@ class Delivery(RuleBasedStateMachine):
     @rule(number=PICKED, outcome=OUTCOMES, padding=PADDINGS)
     def the_server_replies(self, number: int, outcome: str, padding: int) -> None:
         owed = self.owed()
-        command_id = owed[number % len(owed)]
         with self.step():
-            self.world.answer(command_id, outcome, padding)
+            self.world.answer(owed[number % len(owed)], outcome, padding)
+
+    @precondition(lambda self: self.has_link() and self.world.shell.now.server.echoes and self.owed())
+    @rule(number=PICKED, outcome=OUTCOMES)
+    def the_server_replies_and_forgets_the_id(self, number: int, outcome: str) -> None:
+        """It counts where one command is in flight, and is nobody's where there are several."""
+        now = self.world.shell.now
+        if now is not None and now.unanswered and sorted(now.unanswered) == sorted(now.link._in_flight):
+            with self.step():
+                command_id = now.unanswered[number % len(now.unanswered)]
+                self.world.answer(command_id, outcome, named=False)
 
     @precondition(lambda self: hasattr(self, "world") and self.owed())
     @rule(number=PICKED)
@@ -421,8 +455,8 @@ class Delivery(RuleBasedStateMachine):
 
     # --- the process -------------------------------------------------------------------------------------
 
-    @rule(name=NAMES, after=st.sampled_from([0, 0, 1, 2, 3, 4, 6]))
-    def the_process_is_killed(self, name: str, after: int) -> None:
+    @rule(name=NAMES, after=st.sampled_from([0, 0, 1, 2, 3, 4, 6]), dial=DIALS)
+    def the_process_is_killed(self, name: str, after: int, dial: str) -> None:
         """At once, or right after so many more commits, whatever it does then."""
         assert self.world.database is not None
         if after:
@@ -430,19 +464,21 @@ class Delivery(RuleBasedStateMachine):
             self.world.database.commits_left = after
         else:
             self.come_back(name)
+            self.dial_again(dial)
 
-    @rule(name=NAMES, answered=HAPPENS)
-    def omniid_is_stopped_and_started(self, name: str, answered: bool) -> None:
+    @rule(name=NAMES, answered=HAPPENS, dial=DIALS)
+    def omniid_is_stopped_and_started(self, name: str, answered: bool, dial: str) -> None:
         answered = answered and not (self.world.shell.now is not None and self.world.shell.now.mute)
         with self.step():
             self.world.stop(name, answered=answered)
             self.doomed = False
             self.begun_again()
+        self.dial_again(dial)
 
-    @precondition(lambda self: hasattr(self, "world") and not self.world.busy and self.known)
-    @rule()
-    def the_reactor_falls_behind(self) -> None:
-        self.world.busy = True
+    @precondition(lambda self: self.known and not self.world.busy)
+    @rule(steps=st.integers(2, 5))
+    def the_reactor_falls_behind(self, steps: int) -> None:
+        self.world.busy, self.behind_for = True, steps
 
     @precondition(lambda self: hasattr(self, "world") and self.world.busy)
     @rule(most=st.integers(1, 5))
@@ -450,40 +486,42 @@ class Delivery(RuleBasedStateMachine):
         with self.step():
             self.world.do(self.world.handle(most))
 
-    @precondition(lambda self: hasattr(self, "world") and self.world.busy)
-    @rule()
-    def the_reactor_catches_up(self) -> None:
-        self.world.busy = False
-        with self.step():
-            pass
-
     # --- the disk ----------------------------------------------------------------------------------------
 
-    @rule(health=st.sampled_from(["full", "broken"]))
-    def the_disk_is_spoilt(self, health: Health) -> None:
+    @rule(health=st.sampled_from(["full", "broken"]), steps=st.integers(2, 6))
+    def the_disk_is_spoilt(self, health: Health, steps: int) -> None:
         self.world.spoil_disk(health)
+        self.spoilt_for = steps
 
-    @precondition(lambda self: hasattr(self, "world") and not self.is_healthy())
-    @rule()
-    def the_disk_is_well_again(self) -> None:
-        self.world.spoil_disk("well")
+    def what_lasts_a_while_ends(self) -> None:
+        self.behind_for, self.spoilt_for = self.behind_for - 1, self.spoilt_for - 1
+        self.stalls_for -= 1
+        world = self.world
         with self.step():
+            if self.behind_for == 0:
+                world.busy = False
+                self.catch_up()
+            if self.stalls_for == 0 and world.shell.now is not None:
+                world.write()  # and says what it could not say
+            if self.spoilt_for == 0:
+                self.heal_disk()
+
+    def heal_disk(self) -> None:
+        """What was refused meanwhile is recorded by the next ticks."""
+        self.world.spoil_disk("well")
+        for _ in range(2):
             self.world.tick()
             self.world.do(self.world.handle())
-            self.world.tick()
-            self.world.do(self.world.handle())
-            assert not self.world.performer._unrecorded
+        assert not self.world.performer._unrecorded
 
     # --- what the servers see ----------------------------------------------------------------------------
 
     def a_server_sees(self, receipt: Receipt) -> None:
         """Called as a frame arrives: none twice but by leave, with the words it has, and in its turn."""
         self.audit()
-        known = self.known.get(receipt.command_id)
-        if known is None:  # accepted, and the process was killed before it could say so
-            row = self.world.rows()[receipt.command_id]
-            self.learn([row["message"]])
-            known = self.known[receipt.command_id]
+        if receipt.command_id not in self.known:  # accepted in this very step
+            self.learn([row["message"] for row in self.world.rows().values()])
+        known = self.known[receipt.command_id]
         assert receipt.message == known.message
         if known.seen and not known.may_go_again:
             assert receipt.dedupe_said, f"{known} is done twice"
@@ -511,6 +549,7 @@ class Delivery(RuleBasedStateMachine):
 
     @invariant()
     def the_promises_hold(self) -> None:
+        self.what_lasts_a_while_ends()
         self.audit()
         self.what_was_acknowledged_is_there()
         self.what_a_server_may_have_done_is_not_called_undone()

@@ -173,8 +173,8 @@ class Server:
         if command_id in self.owed:
             self.owed.remove(command_id)
 
-    def reply(self, command_id: str, outcome: str, padding: int) -> str:
-        """The frame that answers a command; its words name the command."""
+    def reply(self, command_id: str, outcome: str, padding: int, *, named: bool) -> str:
+        """The frame that answers a command; its words name the command, whether it has the id or not."""
         if self.dedupes:
             outcome = self.outcomes.setdefault(command_id, outcome)
         words = f"re: {command_id} {'.' * padding}"
@@ -188,8 +188,9 @@ class Server:
                 "data": {"requiresAuth": True, "authUrl": None, "message": words},
             },
         }
-        frame = json.dumps(self._signed(forms[outcome], command_id))
-        self.said.append((command_id, frame))
+        frame = json.dumps(self._signed(forms[outcome], command_id) if named else forms[outcome])
+        if named:
+            self.said.append((command_id, frame))
         return frame
 
     def progress(self, command_id: str) -> str:
@@ -494,12 +495,13 @@ class World:
                 said = now.greeted and now.server.dedupes
                 self._on_receipt(Receipt(each.request_id, each.message or "", now.server.name, said))
 
-    def answer(self, command_id: str, outcome: str, padding: int = 0) -> None:
-        """The server answers a command, wherever it came in."""
+    def answer(self, command_id: str, outcome: str, padding: int = 0, *, named: bool = True) -> None:
+        """The server answers a command, wherever it came in; `named`: with its id, where it knows how."""
         now = self._now
         (now.unanswered if command_id in now.unanswered else now.server.owed).remove(command_id)
-        self._on_answer(command_id)
-        self.receive(now.server.reply(command_id, outcome, padding))
+        if named or len(now.link._in_flight) == 1:
+            self._on_answer(command_id)
+        self.receive(now.server.reply(command_id, outcome, padding, named=named))
 
     def answer_all(self) -> None:
         """The link carries what it may, and the server answers at once, for as long as there is something."""
