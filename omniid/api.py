@@ -6,6 +6,7 @@ They read state, commit commands and post events; what follows from those is the
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -13,9 +14,10 @@ from typing import Literal, Protocol
 
 import uuid_utils
 
-from omniid import __version__, fate, wording
+from omniid import __version__, fate, keys, probing, wording
 from omniid.assistant import Assistant
 from omniid.authority import Authority
+from omniid.config import Hotkey, Mode
 from omniid.control.schema import (
     MAX_WAIT_S,
     VERBS,
@@ -25,12 +27,16 @@ from omniid.control.schema import (
     CommandList,
     CommandRequest,
     CommandView,
+    DevicesView,
     HealthView,
+    HotkeyView,
     ListenView,
     QuestionList,
     QuestionView,
     SpeechView,
     StatusView,
+    TakeList,
+    TakeView,
     WorkerView,
 )
 from omniid.control.server import Call, Handler
@@ -39,17 +45,23 @@ from omniid.events import (
     AnswerUnwanted,
     CommandMoved,
     CommandQueued,
+    ConfirmationAnswered,
     Event,
     HushRequested,
     KeyPressed,
     KeyReleased,
     KeyToggled,
+    Manner,
+    MicrophoneForbidden,
     QuestionAnswered,
     SpeechRequested,
     StorageFailed,
     TakeCancelRequested,
+    TakeDropped,
+    TakeRetried,
 )
 from omniid.fate import State
+from omniid.listening import CONFIRM_WITHIN_S, Doubt
 from omniid.metrics import CONTENT_TYPE, Gauges, Metrics
 from omniid.moment import Moment
 from omniid.performer import Asked, Performer
@@ -57,6 +69,7 @@ from omniid.protocol.link import Answer
 from omniid.reactor import Reactor
 from omniid.session import Session
 from omniid.storage.outbox import Command, Outbox
+from omniid.takes import Takes
 from omniid.timeline import Timelines
 
 _WAITS_FOR = {
@@ -207,27 +220,54 @@ class CommandVerbs:
 
 
 class UserVerbs:
-    """The key and the voice."""
+    """The key, the microphone and the voice."""
 
-    def __init__(self, assistant: Assistant, reactor: Reactor, performer: Performer) -> None:
+    def __init__(
+        self, assistant: Assistant, reactor: Reactor, performer: Performer, takes: Takes, keys: Hotkey
+    ) -> None:
         self._assistant = assistant
         self._reactor = reactor
         self._performer = performer
+        self._takes = takes
+        self._keys = keys
 
     async def listen_start(self, call: Call) -> ListenView:
-        return await self._key(KeyPressed(call.body.owner, str(uuid_utils.uuid7())))
+        return await self._key(KeyPressed(call.body.owner, _take_id(), self._manner(call, "hold")))
 
     async def listen_stop(self, call: Call) -> ListenView:
         return await self._key(KeyReleased(call.body.owner))
 
     async def listen_toggle(self, call: Call) -> ListenView:
-        return await self._key(KeyToggled(call.body.owner, str(uuid_utils.uuid7())))
+        return await self._key(KeyToggled(call.body.owner, _take_id(), self._manner(call, "toggle")))
 
     async def listen_cancel(self, call: Call) -> ListenView:
         return await self._key(TakeCancelRequested(call.body.owner))
 
+    async def listen_enable(self, _: Call) -> Accepted:
+        await self._handled(MicrophoneForbidden(shut=False))
+        return Accepted()
+
+    async def listen_disable(self, _: Call) -> Accepted:
+        await self._handled(MicrophoneForbidden(shut=True))
+        return Accepted()
+
+    def _manner(self, call: Call, mode: Mode) -> Manner:
+        return keys.manner(self._keys, call.body.profile, mode)
+
     async def _key(self, event: KeyPressed | KeyReleased | KeyToggled | TakeCancelRequested) -> ListenView:
         """Post a key's edge and answer once it has been handled, with what is so then."""
+        if (
+            isinstance(event, KeyPressed | KeyToggled)
+            and self._assistant.snapshot().microphone == "kept shut"
+        ):
+            raise RefusedError(
+                "The microphone is kept shut. Run `omniid listen enable` first.", code="microphone_shut"
+            )
+        await self._handled(event)
+        snapshot = self._assistant.snapshot()
+        return ListenView(take_id=snapshot.take_id, capture=snapshot.capture)
+
+    async def _handled(self, event: Event) -> None:
         handled = asyncio.Event()
 
         def watch(seen: Event) -> None:
@@ -237,8 +277,35 @@ class UserVerbs:
         with self._reactor.observing(watch):
             self._reactor.post_nowait(event)
             await handled.wait()
-        snapshot = self._assistant.snapshot()
-        return ListenView(take_id=snapshot.take_id, capture=snapshot.capture)
+
+    async def takes(self, _: Call) -> TakeList:
+        return TakeList(
+            takes=[
+                TakeView(id=take.id, recorded_at=take.changed_at.isoformat(), duration_s=take.duration_s)
+                for take in self._takes.list()
+            ]
+        )
+
+    async def take_retry(self, call: Call) -> Accepted:
+        manner = keys.manner(self._keys, call.body.profile, "hold")
+        await self._handled(TakeRetried(self._kept(call.id), manner))
+        return Accepted()
+
+    async def take_drop(self, call: Call) -> Accepted:
+        await self._handled(TakeDropped(self._kept(call.id)))
+        return Accepted()
+
+    def _kept(self, take_id: str) -> str:
+        """The whole id of a kept take; "last" is the newest, and the end of an id will do.
+
+        Raises:
+            NotFoundError: there is none, or more than one.
+        """
+        kept = [take.id for take in self._takes.list()]
+        found = kept[:1] if take_id == "last" else [known for known in kept if known.endswith(take_id)]
+        if len(found) != 1:
+            raise NotFoundError(f"There is no take {take_id!r}. `omniid take list` shows what is kept.")
+        return found[0]
 
     async def speech_say(self, call: Call) -> SpeechView:
         utterance_id = str(uuid_utils.uuid7())
@@ -270,21 +337,35 @@ class BackendVerbs:
 
     async def questions(self, _: Call) -> QuestionList:
         now = self._clock().monotonic
+        doubt = self._assistant.doubt
+        doubts = [] if doubt is None else [_confirmation(doubt, now)]
         return QuestionList(
             questions=[
-                QuestionView(
-                    id=question.id,
-                    kind=question.asked.kind,
-                    text=question.asked.text,
-                    command_id=question.asked.command_id,
-                    open_for_s=round(max(0.0, question.until - now), 1),
-                    raw=question.asked.raw,
-                )
-                for question in self._assistant.questions.values()
+                *doubts,
+                *(
+                    QuestionView(
+                        id=question.id,
+                        kind=question.asked.kind,
+                        text=question.asked.text,
+                        command_id=question.asked.command_id,
+                        open_for_s=round(max(0.0, question.until - now), 1),
+                        raw=question.asked.raw,
+                    )
+                    for question in self._assistant.questions.values()
+                ),
             ]
         )
 
     async def question_answer(self, call: Call) -> Accepted:
+        doubt = self._assistant.doubt
+        if doubt is not None and doubt.take_id == call.id:
+            if call.body.accept is None:
+                raise BadRequestError("A confirmation is answered with 'accept': true or false.")
+            self._reactor.post_nowait(ConfirmationAnswered(doubt.take_id, call.body.accept, "api"))
+            return Accepted()
+        return await self._answer_backend(call)
+
+    async def _answer_backend(self, call: Call) -> Accepted:
         question = self._assistant.questions.get(call.id)
         if question is None:
             raise NotFoundError(f"There is no open question {call.id!r}. GET /v1/questions lists them.")
@@ -354,6 +435,10 @@ class HouseVerbs:
             link=snapshot.link,
             link_reason=snapshot.link_reason,
             capture=snapshot.capture,
+            microphone=snapshot.microphone,
+            hotkey=HotkeyView(**dataclasses.asdict(snapshot.hotkey)),
+            model=snapshot.model,
+            confirming=snapshot.confirming,
             in_flight=len(snapshot.in_flight),
             questions=len(self._assistant.questions),
             recognising=snapshot.recognising,
@@ -381,9 +466,27 @@ class HouseVerbs:
         )
         return await asyncio.to_thread(self._metrics.render, gauges), CONTENT_TYPE
 
+    async def devices(self, _: Call) -> DevicesView:
+        return DevicesView.model_validate(await probing.probe())
+
     async def shutdown(self, _: Call) -> Accepted:
         self._stop()
         return Accepted()
+
+
+def _confirmation(doubt: Doubt, now: float) -> QuestionView:
+    return QuestionView(
+        id=doubt.take_id,
+        kind="confirmation",
+        text=f"Did you say: {doubt.text}",
+        command_id=None,
+        open_for_s=round(max(0.0, doubt.asked_at + CONFIRM_WITHIN_S - now), 1),
+        raw={},
+    )
+
+
+def _take_id() -> str:
+    return str(uuid_utils.uuid7())
 
 
 def _has_word(state: State) -> bool:

@@ -9,39 +9,52 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from omniid.effects import (
-    CancelCapture,
     Effect,
-    Enqueue,
     ProbeStorage,
     RecordWhatFailed,
     ReplaceEar,
     Speak,
     StartCapture,
-    StopCapture,
     StopSpeech,
+    SweepTakes,
 )
 from omniid.events import (
     ClockTicked,
+    CommandMoved,
+    CommandQueued,
     CommandRefused,
+    CommandWritten,
+    ConfirmationAnswered,
+    ConfirmationAsked,
+    ConfirmationDue,
     Event,
+    HotkeyChanged,
     HushRequested,
+    KeyLost,
     KeyPressed,
     KeyReleased,
     KeyToggled,
+    MicrophoneForbidden,
     SpeechRequested,
     StorageFailed,
     StorageWorks,
     TakeCancelRequested,
+    TakeDropped,
+    TakeRetried,
     WorkerFailed,
     WorkerStood,
 )
 from omniid.line import Kind, Line, LineSettings, LinkState, Question
+from omniid.listening import Capture, Doubt, KeyEvent, Listening, ListeningSettings, TakeEvent
 from omniid.workers.channel import (
     CaptureEnded,
     CaptureOpened,
+    MicrophoneKept,
+    ModelReady,
+    RecogniserNoted,
     SpeechFailed,
     SpeechFinished,
     SpeechStarted,
@@ -50,13 +63,38 @@ from omniid.workers.channel import (
     TakeRecognised,
 )
 
-Capture = Literal["idle", "opening", "listening", "closing"]
-SpeakWhen = Literal["always", "voice", "never"]
-
-_NOT_THE_MICROPHONES = frozenset(
-    {"model_missing", "model_unusable", "recognition_failed", "failed", "busy", "worker_not_ready"}
+_ListeningEvent = (
+    KeyEvent
+    | TakeEvent
+    | ConfirmationAsked
+    | ConfirmationAnswered
+    | ConfirmationDue
+    | MicrophoneForbidden
+    | TakeRetried
+    | TakeDropped
+    | CommandRefused
 )
+SpeakWhen = Literal["always", "voice", "never"]
+Microphone = Literal["closed", "open", "kept open", "kept shut"]
+
 _MOST_HELD = 5
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantSettings:
+    """`idle_unload_s`: None keeps the model for ever."""
+
+    speak_when: SpeakWhen = "always"
+    idle_unload_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hotkey:
+    """Which backend listens for the key; None: none does."""
+
+    backend: str | None
+    sees_releases: bool
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +105,10 @@ class Snapshot:
     capture: Capture
     take_id: str | None
     recognising: int
+    confirming: str | None
+    microphone: Microphone
+    hotkey: Hotkey
+    model: str | None
     speaking: bool
     link: LinkState
     link_reason: str | None
@@ -77,14 +119,10 @@ class Snapshot:
 
 @dataclass(slots=True)
 class _State:
-    capture: Capture = "idle"
-    take_id: str | None = None
-    owner: str | None = None
-    closing: bool = False  # the key is up, and the ear is about to say that the microphone is closed
-    pressed_again: KeyPressed | KeyToggled | None = None  # meanwhile
-    recognising: set[str] = field(default_factory=set)
-    cancelled: set[str] = field(default_factory=set)  # words of these may still be on their way
     ear_used_at: float | None = None  # None while no model is loaded
+    model: str | None = None
+    kept_open: str | None = None
+    hotkey: Hotkey = Hotkey(None, sees_releases=False)
     speaking: bool = False
     utterances: int = 0  # handed to the voice and not yet over
     held: deque[Speak] = field(default_factory=lambda: deque(maxlen=_MOST_HELD))  # to be said after the take
@@ -94,24 +132,43 @@ class _State:
 class Assistant:
     """Turns events into effects; see the module's words."""
 
-    def __init__(self, speak_when: SpeakWhen, idle_unload_s: float, line: LineSettings | None = None) -> None:
-        self._speak_when = speak_when
-        self._idle_unload_s = idle_unload_s
+    def __init__(
+        self,
+        settings: AssistantSettings,
+        line: LineSettings | None = None,
+        listening: ListeningSettings | None = None,
+    ) -> None:
+        self._settings = settings
         self._state = _State()
         self._line = Line(line or LineSettings(), self._tell)
+        self._listening = Listening(
+            listening or ListeningSettings(),
+            self._state.problems,
+            lambda text: self._tell(text, "voice"),
+            lambda: self._state.speaking or self._state.utterances > 0,
+        )
 
     @property
     def questions(self) -> Mapping[str, Question]:
         """What the server has asked and the user has not answered, by its id."""
         return self._line.questions
 
+    @property
+    def doubt(self) -> Doubt | None:
+        """Words that wait for the user's yes."""
+        return self._listening.doubt
+
     def snapshot(self) -> Snapshot:
-        state = self._state
+        state, listening = self._state, self._listening
         return Snapshot(
-            headline=_headline(state, self._line),
-            capture="closing" if state.closing else state.capture,
-            take_id=state.take_id,
-            recognising=len(state.recognising),
+            headline=_headline(state, self._line, listening),
+            capture=listening.capture,
+            take_id=listening.take_id,
+            recognising=listening.recognising,
+            confirming=None if listening.doubt is None else listening.doubt.text,
+            microphone=_microphone(listening, state.kept_open),
+            hotkey=state.hotkey,
+            model=state.model,
             speaking=state.speaking,
             link=self._line.link,
             link_reason=self._line.reason,
@@ -123,60 +180,62 @@ class Assistant:
     def handle(self, event: Event, now: float) -> list[Effect]:
         """What to do about an event; `now` is in monotonic seconds."""
         match event:
-            case KeyPressed() | KeyReleased() | KeyToggled() | TakeCancelRequested():
-                return self._on_key(event)
             case (
-                CaptureOpened()
+                KeyPressed()
+                | KeyReleased()
+                | KeyLost()
+                | KeyToggled()
+                | TakeCancelRequested()
+                | CaptureOpened()
                 | CaptureEnded()
                 | TakeRecognised()
                 | TakeEmpty()
                 | TakeFailed()
+                | ConfirmationAsked()
+                | ConfirmationAnswered()
+                | ConfirmationDue()
+                | MicrophoneForbidden()
+                | TakeRetried()
+                | TakeDropped()
                 | CommandRefused()
             ):
-                self._state.ear_used_at = now
-                return self._on_take(event)
+                return self._on_listening(event, now)
+            case ModelReady() | RecogniserNoted() | MicrophoneKept() | HotkeyChanged():
+                return self._on_ear(event)
             case SpeechRequested() | HushRequested() | SpeechStarted() | SpeechFinished() | SpeechFailed():
                 return self._on_speech(event)
             case ClockTicked():
                 return self._on_tick(now)
             case WorkerFailed() | WorkerStood() | StorageFailed() | StorageWorks():
-                return self._on_house(event)
+                return self._on_house(event, now)
+            case CommandQueued() | CommandWritten() | CommandMoved():
+                return [*self._listening.on_command(event), *self._line.handle(event, now)]
             case _:
                 return self._line.handle(event, now)
 
     # --- the key and the take ----------------------------------------------------------------------------
 
-    def _on_key(self, event: KeyPressed | KeyReleased | KeyToggled | TakeCancelRequested) -> list[Effect]:
-        state = self._state
-        listening = state.capture != "idle"
+    def _on_listening(self, event: _ListeningEvent, now: float) -> list[Effect]:
+        listening = self._listening
         match event:
-            case KeyPressed() | KeyToggled() if not listening:
-                return [*self._barge_in(), *self._open(event)]
-            case KeyPressed() | KeyToggled() if state.closing:
-                state.pressed_again = event
-            case KeyReleased(owner=owner) if state.closing:
-                if state.pressed_again is not None and state.pressed_again.owner == owner:
-                    state.pressed_again = None  # a tap in no time: nothing can have been said
-            case KeyReleased(owner=owner) if owner != state.owner:
-                pass  # another key's release must not cut this take short
-            case KeyReleased() | KeyToggled() if state.take_id:
-                state.closing = True
-                return [StopCapture(state.take_id)]
-            case TakeCancelRequested():
-                state.pressed_again = None
-                state.closing = state.take_id is not None
-                takes = {state.take_id} if state.take_id else state.recognising
-                unwanted = sorted(takes - state.cancelled)
-                state.cancelled |= takes
-                return [CancelCapture(take_id) for take_id in unwanted]
-            case _:
-                pass  # the same edge twice: verbs are idempotent
-        return []
-
-    def _open(self, event: KeyPressed | KeyToggled) -> list[Effect]:
-        state = self._state
-        state.capture, state.take_id, state.owner = "opening", event.take_id, event.owner
-        return [StartCapture(event.take_id)]
+            case KeyPressed() | KeyReleased() | KeyLost() | KeyToggled() | TakeCancelRequested():
+                effects = listening.on_key(event, now)
+            case CaptureOpened() | CaptureEnded() | TakeRecognised() | TakeEmpty() | TakeFailed():
+                self._state.ear_used_at = now
+                effects = listening.on_take(event, now)
+            case ConfirmationAsked() | ConfirmationAnswered() | ConfirmationDue():
+                effects = listening.on_confirmation(event)
+            case MicrophoneForbidden():
+                effects = listening.on_forbidden(event)
+            case TakeRetried():
+                self._state.ear_used_at = now
+                effects = listening.on_retried(event)
+            case TakeDropped():
+                effects = listening.on_dropped(event)
+            case CommandRefused():
+                effects = listening.on_command(event)
+        opens = any(isinstance(effect, StartCapture) for effect in effects)
+        return [*(self._barge_in() if opens else []), *effects, *self._speak_held()]
 
     def _barge_in(self) -> list[Effect]:
         """Silence also what is handed to the voice and has no sound yet."""
@@ -184,65 +243,41 @@ class Assistant:
         self._state.utterances = 0
         return [] if silent else [StopSpeech()]
 
-    def _on_take(
-        self,
-        event: CaptureOpened | CaptureEnded | TakeRecognised | TakeEmpty | TakeFailed | CommandRefused,
-    ) -> list[Effect]:
-        match event:
-            case CaptureOpened(take_id=take_id):
-                if take_id == self._state.take_id:
-                    self._state.capture = "listening"
-                self._state.problems.pop("microphone", None)
-                return []
-            case CaptureEnded(take_id=take_id):
-                self._state.recognising.add(take_id)
-                return self._capture_over(take_id)
-            case TakeRecognised(take_id=take_id, text=text):
-                unwanted = take_id in self._state.cancelled
-                over = self._take_over(take_id)
-                return over if unwanted else [*over, Enqueue(take_id, text, _recognition_metadata(event))]
-            case TakeFailed(take_id=take_id, code=code, message=message):
-                again = self._take_over(take_id)
-                self._state.problems["recognition" if code in _NOT_THE_MICROPHONES else "microphone"] = (
-                    message
-                )
-                return [*again, *self._tell(message, "voice")]
-            case CommandRefused(message=message):
-                return self._tell(message, "voice")
-            case _:
-                return self._take_over(event.take_id)
-
-    def _capture_over(self, take_id: str) -> list[Effect]:
-        """The microphone is free; a key that went down again meanwhile has it now."""
-        if take_id != self._state.take_id:
-            return []
-        again = self._state.pressed_again
-        self._forget_capture()
-        return self._speak_held() if again is None else self._open(again)
-
-    def _forget_capture(self) -> None:
+    def _on_ear(self, event: ModelReady | RecogniserNoted | MicrophoneKept | HotkeyChanged) -> list[Effect]:
+        """What the ear and the key say of themselves."""
         state = self._state
-        state.capture, state.take_id, state.owner = "idle", None, None
-        state.closing, state.pressed_again = False, None
+        match event:
+            case ModelReady(model=model, device=device, compute_type=compute_type, note=note):
+                state.model = f"{model} on {device} ({compute_type})"
+                self._note("recogniser", note)
+            case RecogniserNoted(note=note):
+                self._note("recogniser", note)
+            case MicrophoneKept(is_open=is_open, device=device):
+                state.kept_open = (device or "default") if is_open else None
+            case HotkeyChanged(backend=backend, sees_releases=sees_releases, note=note, advice=advice):
+                state.hotkey = Hotkey(backend, sees_releases, note)
+                self._note("hotkey", advice)
+        return []
 
-    def _take_over(self, take_id: str) -> list[Effect]:
-        self._state.recognising.discard(take_id)
-        self._state.cancelled.discard(take_id)
-        self._state.problems.pop("recognition", None)
-        return self._capture_over(take_id)
+    def _note(self, part: str, problem: str | None) -> None:
+        if problem is None:
+            self._state.problems.pop(part, None)
+        else:
+            self._state.problems[part] = problem
 
     # --- the voice ---------------------------------------------------------------------------------------
 
     def _tell(self, text: str, kind: Kind, command_id: str | None = None) -> list[Effect]:
-        wanted = self._speak_when == "always" or (self._speak_when == "voice" and kind == "voice")
-        if not wanted:
+        when = self._settings.speak_when
+        wanted = when == "always" or (when == "voice" and kind == "voice")
+        if not wanted or self._listening.is_silent(command_id):
             return []
         self._state.held.append(Speak(text, command_id))
         return self._speak_held()
 
     def _speak_held(self) -> list[Effect]:
         """What there is to say, unless the user talks: omniid would hear itself, so it waits."""
-        if self._state.capture != "idle":
+        if self._listening.capture != "idle":
             return []
         words: list[Effect] = list(self._state.held)
         self._state.held.clear()
@@ -278,16 +313,14 @@ class Assistant:
 
     # --- the house ---------------------------------------------------------------------------------------
 
-    def _on_house(self, event: WorkerFailed | WorkerStood | StorageFailed | StorageWorks) -> list[Effect]:
+    def _on_house(
+        self, event: WorkerFailed | WorkerStood | StorageFailed | StorageWorks, now: float
+    ) -> list[Effect]:
         state = self._state
         match event:
             case WorkerFailed(worker="ear", message=message):
-                state.problems["ear"] = message
-                lost = bool(state.recognising) or state.capture != "idle"
-                self._forget_capture()
-                state.recognising.clear()
-                state.cancelled.clear()
-                return self._tell("I lost what you said. Please say it again.", "voice") if lost else []
+                state.model, state.kept_open = None, None
+                return [*self._listening.on_ear_lost(message, now), *self._speak_held()]
             case WorkerFailed(worker=worker, message=message):
                 state.problems[worker] = message
                 if worker == "mouth":
@@ -305,19 +338,26 @@ class Assistant:
 
     def _on_tick(self, now: float) -> list[Effect]:
         state = self._state
-        idle = state.capture == "idle" and not state.recognising
-        unload = idle and state.ear_used_at is not None and now - state.ear_used_at >= self._idle_unload_s
+        used_at, idle_for = state.ear_used_at, self._settings.idle_unload_s
+        unload = (
+            self._listening.is_idle
+            and used_at is not None
+            and idle_for is not None
+            and now - used_at >= idle_for
+        )
         if unload:
             state.ear_used_at = None
         probe: list[Effect] = [ProbeStorage()] if "storage" in state.problems else []
-        return [*probe, *self._line.tick(now), *([ReplaceEar()] if unload else [])]
+        return [*probe, SweepTakes(), *self._line.tick(now), *([ReplaceEar()] if unload else [])]
 
 
-def _headline(state: _State, line: Line) -> str:
-    if state.capture != "idle":
+def _headline(state: _State, line: Line, listening: Listening) -> str:
+    if listening.capture != "idle":
         return "listening"
-    if state.recognising:
+    if listening.recognising:
         return "recognising"
+    if listening.doubt is not None:
+        return "asking you"
     if state.speaking:
         return "speaking"
     if line.in_flight:
@@ -327,10 +367,9 @@ def _headline(state: _State, line: Line) -> str:
     )
 
 
-def _recognition_metadata(take: TakeRecognised) -> dict[str, Any]:
-    return {
-        "confidence": round(take.confidence, 3),
-        "language": take.language,
-        "durationSeconds": round(take.duration_s, 2),
-        "model": take.model,
-    }
+def _microphone(listening: Listening, kept_open: str | None) -> Microphone:
+    if listening.capture != "idle":
+        return "open"
+    if listening.is_shut:
+        return "kept shut"
+    return "closed" if kept_open is None else "kept open"

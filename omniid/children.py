@@ -5,20 +5,24 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import structlog
 
+from omniid.audio.frames import RATE, SAMPLE_BYTES
 from omniid.config import Settings
-from omniid.events import Event, WorkerFailed, WorkerStood
+from omniid.events import EarEvent, Event, WorkerFailed, WorkerStood
 from omniid.workers.channel import (
+    CancelTake,
     CaptureEnded,
     CaptureOpened,
     ConfigureEar,
     ConfigureMouth,
-    InputFileEnded,
+    KeepMicrophoneShut,
     Message,
+    ModelReady,
     Say,
     SpeechFailed,
     SpeechFinished,
@@ -26,14 +30,17 @@ from omniid.workers.channel import (
     StartTake,
     StopSpeaking,
     StopTake,
+    TakeBegun,
     TakeEmpty,
     TakeFailed,
     TakeRecognised,
     ToEar,
     ToMouth,
+    TranscribeFile,
     WorkerReady,
 )
 from omniid.workers.lifecycle import Supervised
+from omniid.workers.patience import EarPatience
 from omniid.workers.supervisor import FD, Service, ServiceReady, Worker, WorkerLost, worker_command
 
 log = structlog.get_logger()
@@ -41,33 +48,43 @@ log = structlog.get_logger()
 Post = Callable[[Event], None]
 _Name = Literal["ear", "mouth", "backend"]
 
-OPENED_WITHIN_S = 10.0
-CLOSED_WITHIN_S = 5.0
-RECOGNISED_WITHIN_S = 60.0
 SOUNDING_WITHIN_S = 30.0
 MOUTH_QUIET_S = 60.0
 
 
 class EarPort:
-    """The ear, with a deadline on each thing asked of it: one that hangs is killed and replaced."""
+    """The ear, with a deadline on each thing asked of it: one that hangs is killed and replaced.
 
-    def __init__(self, settings: Settings, post: Post) -> None:
+    A fresh ear is told again that the microphone is to be kept shut, before anything else.
+    """
+
+    def __init__(self, settings: Settings, takes_folder: Path, post: Post) -> None:
         self._post = post
+        self._patience = EarPatience()
+        self._shut = False
+        self._capturing: set[str] = set()  # takes whose end the ear still owes us
         self.worker = Worker(
             "the ear",
             worker_command("ear"),
-            configure=lambda: ear_config(settings),
+            configure=lambda: ear_config(settings, takes_folder),
             on_message=self._on_message,
             log=_logger("ear"),
         )
 
     def send(self, message: ToEar) -> None:
+        if isinstance(message, KeepMicrophoneShut):
+            self._shut = message.shut
+            if self.worker.state != "ready":
+                return
         self.worker.send(message)
         match message:
             case StartTake(take_id=take_id):
-                self.worker.expect(take_id, OPENED_WITHIN_S)
-            case StopTake(take_id=take_id):
-                self.worker.expect(take_id, CLOSED_WITHIN_S)
+                self._capturing.add(take_id)
+                self.worker.expect(take_id, self._patience.to_begin(ready=self.worker.state == "ready"))
+            case StopTake(take_id=take_id) | CancelTake(take_id=take_id) if take_id in self._capturing:
+                self.worker.expect(take_id, self._patience.to_close())
+            case TranscribeFile(take_id=take_id, path=path):
+                self.worker.expect(take_id, self._patience.to_recognise(_length_s(path)))
             case _:
                 pass
 
@@ -76,21 +93,36 @@ class EarPort:
 
     def _on_message(self, report: Message | WorkerLost) -> None:
         match report:
+            case TakeBegun(take_id=take_id):
+                self.worker.expect(take_id, self._patience.to_open())
             case CaptureOpened(take_id=take_id):
                 self.worker.expect(take_id, None)
-                self._post(report)
             case CaptureEnded(take_id=take_id, duration_s=duration_s):
-                self.worker.expect(take_id, RECOGNISED_WITHIN_S + 2 * duration_s)
-                self._post(report)
-            case TakeRecognised(take_id=take_id) | TakeEmpty(take_id=take_id) | TakeFailed(take_id=take_id):
-                self.worker.done(take_id)
-                self._post(report)
-            case InputFileEnded():
-                self._post(report)
+                self._capturing.discard(take_id)
+                self.worker.expect(take_id, self._patience.to_recognise(duration_s))
+            case TakeRecognised() | TakeEmpty() | TakeFailed():
+                self._capturing.discard(report.take_id)
+                self.worker.done(report.take_id)
+                if isinstance(report, TakeRecognised):
+                    self._patience.learn(report.duration_s, report.recognition_s)
+            case ModelReady():
+                self._patience.model_is_ready()
+            case _:
+                pass
+        self._tell(report)
+
+    def _tell(self, report: Message | WorkerLost) -> None:
+        match report:
             case WorkerReady(pid=pid):
+                self._patience.model_is_gone()
+                if self._shut:
+                    self.worker.send(KeepMicrophoneShut(shut=True))
                 self._post(WorkerStood("ear", pid))
             case WorkerLost(message=message):
+                self._capturing.clear()
                 self._post(WorkerFailed("ear", message))
+            case _ if isinstance(report, get_args(EarEvent)):
+                self._post(report)
             case _:
                 pass
 
@@ -147,22 +179,30 @@ class MouthPort:
             self.worker.expect(self._line[0], SOUNDING_WITHIN_S)
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the children find and leave things."""
+
+    backend_socket: Path
+    backend_data: Path
+    takes: Path
+
+
 class Children:
     """All of them; the mouth and the backend only where the settings want them."""
 
     def __init__(
         self,
         settings: Settings,
-        backend_socket: Path,
-        backend_data: Path,
+        places: Places,
         post: Post,
         wake_link: Callable[[], None],
     ) -> None:
-        self.ear = EarPort(settings, post)
+        self.ear = EarPort(settings, places.takes, post)
         self.mouth = None if settings.speech.engine == "none" else MouthPort(settings, post)
         self._backend: Service | None = None
         if settings.route != "remote":
-            self._backend = _backend(backend_socket, backend_data, post, wake_link)
+            self._backend = _backend(places.backend_socket, places.backend_data, post, wake_link)
 
     def by_name(self) -> dict[str, Supervised]:
         children: dict[str, Supervised] = {"ear": self.ear.worker}
@@ -190,21 +230,40 @@ def _logger(child: _Name) -> Callable[[str, str], None]:
     return lambda stream, line: log.debug("child says", child=child, stream=stream, line=line)
 
 
-def ear_config(settings: Settings) -> ConfigureEar:
+def ear_config(settings: Settings, takes_folder: Path | None = None) -> ConfigureEar:
+    """What an ear is told first. Without a folder for takes nothing is kept of them."""
     audio, recognition = settings.audio, settings.recognition
     return ConfigureEar(
         input_device=audio.input_device,
         input_file=None if audio.input_file is None else str(audio.input_file),
         input_pace=float(audio.input_pace),
+        output_device=audio.output_device,
+        cues=audio.cues,
+        preroll_ms=audio.preroll_ms,
+        end_silence_ms=audio.end_silence_ms,
         min_take_ms=audio.min_take_ms,
         max_take_s=audio.max_take_s,
+        takes_folder=None if takes_folder is None else str(takes_folder),
+        engine=recognition.engine,
+        uri=recognition.uri,
         model=recognition.model,
         device=recognition.device,
         compute_type=recognition.compute_type,
         language=recognition.language,
+        languages=list(recognition.languages),
         vocabulary=list(recognition.vocabulary),
+        keep_model=recognition.keep_model,
+        partials=recognition.partials,
+        accept=recognition.accept,
         reject=recognition.reject,
     )
+
+
+def _length_s(path: str) -> float:
+    try:
+        return Path(path).stat().st_size / (RATE * SAMPLE_BYTES)
+    except OSError:
+        return 0.0  # the ear will say what is wrong with it
 
 
 def _mouth_config(settings: Settings) -> ConfigureMouth:

@@ -28,11 +28,13 @@ from pydantic import (
 )
 
 from omniid import rollout
-from omniid.errors import ConfigError
+from omniid.errors import ConfigError, HotkeyError
+from omniid.hotkeys import chord
 
 URLS = {"development": "ws://localhost:8000/ws", "production": "wss://api.omnii.app/ws"}
 _SHORT_FORMS = {"OMNIID_WS_URL": ("backend", "url"), "OMNIID_TOKEN": ("backend", "token")}
 _PREFIX = "OMNIID_"
+_LISTS = {"vocabulary", "languages"}  # in the environment: words with commas between
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -44,6 +46,15 @@ def _login_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a user whom the system has no name for
         return str(os.getuid())
+
+
+def _checked_key(key: str | None) -> str | None:
+    if key is not None:
+        try:
+            chord.parse(key)
+        except HotkeyError as error:
+            raise ValueError(error.message) from error
+    return key
 
 
 class _Section(BaseModel):
@@ -140,18 +151,72 @@ class Audio(_Section):
     input_file: Path | None = None
     input_pace: Annotated[int, Field(ge=0, le=1)] = 1
     output_file: Path | None = None
+    cues: bool = True
+    preroll_ms: Annotated[int, Field(ge=0, le=2_000)] = 0
+    end_silence_ms: Annotated[int, Field(ge=300, le=10_000)] = 1_200
     min_take_ms: Annotated[int, Field(ge=0)] = 300
     max_take_s: Annotated[float, Field(gt=0, le=600)] = 60
 
 
+Mode = Literal["hold", "toggle", "hybrid"]
+
+
+class Profile(_Section):
+    """A key of its own with wishes of its own; None: as the main key has it."""
+
+    name: Annotated[str, Field(min_length=1, max_length=50)]
+    key: str | None = None
+    mode: Mode | None = None
+    language: str | None = None
+    model: str | None = None
+    speak: bool = True
+
+    _checked = field_validator("key")(_checked_key)
+
+
+class Hotkey(_Section):
+    backend: Literal["auto", "x11", "macos", "portal", "evdev", "none"] = "auto"
+    key: str = "ctrl+alt+space"
+    cancel_key: str | None = None
+    mode: Mode = "hold"
+    profiles: list[Profile] = []
+
+    _checked = field_validator("key", "cancel_key")(_checked_key)
+
+    @model_validator(mode="after")
+    def _are_told_apart(self) -> Hotkey:
+        names = [profile.name for profile in self.profiles]
+        if len(set(names)) < len(names):
+            raise ValueError("each profile needs a name of its own")
+        named = (self.key, self.cancel_key, *(profile.key for profile in self.profiles))
+        keys = [chord.parse(key) for key in named if key]
+        if len(set(keys)) < len(keys):
+            raise ValueError("each profile needs a key of its own, and none that is key or cancel_key")
+        return self
+
+
 class Recognition(_Section):
+    engine: Literal["whisper", "wyoming"] = "whisper"
+    uri: str | None = None
     model: str = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compute_type: str = "auto"
     language: str | None = None
+    languages: list[str] = []
     vocabulary: list[str] = []
     idle_unload_s: Seconds = 300
+    keep_model: bool = False
+    partials: bool = True
+    accept: Share = 0.6
     reject: Share = 0.3
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Recognition:
+        if self.engine == "wyoming" and not self.uri:
+            raise ValueError('engine = "wyoming" needs a uri such as tcp://192.0.2.7:10300')
+        if self.accept < self.reject:
+            raise ValueError(f"accept = {self.accept:g} should not be below reject = {self.reject:g}")
+        return self
 
 
 class Speech(_Section):
@@ -183,6 +248,7 @@ class Settings(_Section):
     session: Session = Session()
     delivery: Delivery = Delivery()
     audio: Audio = Audio()
+    hotkey: Hotkey = Hotkey()
     recognition: Recognition = Recognition()
     speech: Speech = Speech()
     control: Control = Control()
@@ -240,7 +306,7 @@ def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, tuple[str, 
         elif variable.startswith(_PREFIX) and "__" in variable:
             section, _, key = variable.removeprefix(_PREFIX).lower().partition("__")
             value: Any = environ[variable]
-            found.append((variable, (section, key), value.split(",") if key == "vocabulary" else value))
+            found.append((variable, (section, key), value.split(",") if key in _LISTS else value))
     return found
 
 

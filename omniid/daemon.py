@@ -17,22 +17,27 @@ import structlog
 
 from omniid import authority, config, host, logs, reach, wake
 from omniid.api import BackendVerbs, CommandVerbs, HouseVerbs, UserVerbs, handlers
-from omniid.assistant import Assistant
+from omniid.assistant import Assistant, AssistantSettings
 from omniid.authority import Authority
-from omniid.children import Children
+from omniid.children import Children, Places
 from omniid.config import Settings
 from omniid.control.server import ControlServer, bind
 from omniid.control.stream import EventHub
 from omniid.credentials import Credentials
+from omniid.ear_performer import EarPerformer
 from omniid.errors import StorageError
-from omniid.events import ClockTicked, CommandMoved, Event, StopRequested
+from omniid.events import ClockTicked, CommandMoved, Event, MicrophoneForbidden, StopRequested
+from omniid.hotkeys.hotkeys import Hotkeys
+from omniid.keys import KeyDesk, bindings
 from omniid.line import LineSettings
+from omniid.listening import ListeningSettings
 from omniid.metrics import Metrics
 from omniid.performer import Parts, Performer
 from omniid.reactor import Reactor
 from omniid.storage.database import Database
 from omniid.storage.outbox import Limits, Outbox
 from omniid.storage.owner_lock import OwnerLock
+from omniid.takes import ShutFlag, Takes
 from omniid.timeline import Timelines
 
 log = structlog.get_logger()
@@ -67,15 +72,20 @@ async def _until_the_end(settings: Settings) -> None:
 class _Places:
     socket: Path
     database: Path
-    embedded: Path
-    embedded_data: Path
+    children: Places
+    shut_flag: Path
 
 
 async def _run(settings: Settings) -> None:
     socket = settings.control.socket or host.control_socket()
     data = host.private_folder(host.data_dir())
     runtime = host.private_folder(socket.parent)
-    places = _Places(socket, data / "omniid.db", runtime / "backend.sock", data / "backend")
+    places = _Places(
+        socket,
+        data / "omniid.db",
+        Places(runtime / "backend.sock", data / "backend", host.private_folder(runtime / "takes")),
+        host.state_dir() / "microphone-shut",
+    )
     with _owned(runtime / "omniid.lock"), _owned(data / "omniid.lock"):
         async with Database(places.database) as database:
             if database.set_aside is not None:
@@ -97,14 +107,16 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
     hub = EventHub()
     metrics = Metrics()
     timelines = Timelines(metrics.stage_reached)
-    assistant = Assistant(settings.speech.when, settings.recognition.idle_unload_s, _line(settings))
+    assistant = _assistant(settings)
     reactor = Reactor(assistant, timelines, hub, clock)
     outbox = Outbox(database, _limits(settings))
     whoami = _authority(settings)
-    session = reach.session(settings, places.embedded, whoami, clock=clock, post=reactor.post)
-    desk = reach.stand_in(settings, places.embedded, clock=clock, post=reactor.post)
-    children = Children(settings, places.embedded, places.embedded_data, reactor.post_nowait, session.wake)
-    parts = Parts(outbox, session, children.ear, children.mouth, _later(reactor), desk)
+    session = reach.session(settings, places.children.backend_socket, whoami, clock=clock, post=reactor.post)
+    desk = reach.stand_in(settings, places.children.backend_socket, clock=clock, post=reactor.post)
+    children = Children(settings, places.children, reactor.post_nowait, session.wake)
+    takes, shut = Takes(places.children.takes), ShutFlag(places.shut_flag)
+    ear = EarPerformer(children.ear, takes, shut)
+    parts = Parts(outbox, session, ear, children.mouth, _later(reactor), desk)
     performer = Performer(parts, clock, settings.session.debounce_ms / 1000)
     stop = asyncio.Event()
 
@@ -112,7 +124,7 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
     server = ControlServer(
         handlers(
             CommandVerbs(assistant, outbox, performer, reactor, session, timelines, clock),
-            UserVerbs(assistant, reactor, performer),
+            UserVerbs(assistant, reactor, performer, takes, settings.hotkey),
             BackendVerbs(assistant, whoami, session, reactor, clock),
             house,
         ),
@@ -121,6 +133,8 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
         house.metrics,
     )
     await _take_stock(outbox, reactor, clock().wall)
+    if shut.is_set():
+        reactor.post_nowait(MicrophoneForbidden(shut=True))
     _warn(settings)
 
     sock = bind(places.socket)
@@ -131,6 +145,7 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
         "tick": _tick(reactor),
         "housekeeping": _forget_old(outbox, clock),
         **({"desk": desk.run()} if desk is not None else {}),
+        **_keys(settings, reactor),
     }
     async with asyncio.TaskGroup() as group:
         group.create_task(reactor.run(performer.perform), name="reactor")
@@ -146,6 +161,26 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
                     await _land(assistant, reactor)
         reactor.stop()
     places.socket.unlink(missing_ok=True)
+
+
+def _assistant(settings: Settings) -> Assistant:
+    recognition = settings.recognition
+    return Assistant(
+        AssistantSettings(
+            settings.speech.when, None if recognition.keep_model else recognition.idle_unload_s
+        ),
+        _line(settings),
+        ListeningSettings(recognition.accept, settings.audio.min_take_ms / 1000),
+    )
+
+
+def _keys(settings: Settings, reactor: Reactor) -> dict[str, Coroutine[Any, Any, None]]:
+    """Listening for the keys, unless no key is wanted."""
+    if settings.hotkey.backend == "none":
+        return {}
+    desk = KeyDesk(settings.hotkey, reactor.post_nowait)
+    hotkeys = Hotkeys(settings.hotkey.backend, bindings(settings.hotkey), desk, desk.changed)
+    return {"hotkeys": hotkeys.run()}
 
 
 async def _take_stock(outbox: Outbox, reactor: Reactor, now: datetime) -> None:

@@ -5,12 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from omniid.events import ConfirmationAnswered, ConfirmationAsked, ConfirmationDue
 from omniid.fate import State
 from omniid.protocol.chat import Reply
 
 
 @dataclass(frozen=True, slots=True)
 class StartCapture:
+    """`ends_by_silence`: no key is held, so silence after speech ends the take."""
+
+    take_id: str
+    language: str | None = None
+    model: str | None = None
+    ends_by_silence: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LatchCapture:
+    """The key is up and the take goes on until there is silence."""
+
     take_id: str
 
 
@@ -22,6 +35,56 @@ class StopCapture:
 @dataclass(frozen=True, slots=True)
 class CancelCapture:
     take_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecogniseAgain:
+    """Recognise what was kept of a take."""
+
+    take_id: str
+    language: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetTake:
+    """Delete what was kept of a take."""
+
+    take_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweepTakes:
+    """Delete takes that were kept for long enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShutMicrophone:
+    """Keep the microphone shut between takes, or let it be as the settings want it; and remember that."""
+
+    shut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """A short sound; see `omniid.workers.channel.PlayCue` for the names."""
+
+    cue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Let an event happen that the policy has derived from others, so that everybody sees it."""
+
+    event: ConfirmationAsked | ConfirmationAnswered
+
+
+@dataclass(frozen=True, slots=True)
+class RemindLater:
+    """Have an event come in so many seconds."""
+
+    delay_s: float
+    event: ConfirmationDue
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +180,16 @@ class ReplaceEar:
 
 Effect = (
     StartCapture
+    | LatchCapture
     | StopCapture
     | CancelCapture
+    | RecogniseAgain
+    | ForgetTake
+    | SweepTakes
+    | ShutMicrophone
+    | Cue
+    | Announce
+    | RemindLater
     | Enqueue
     | SendNext
     | SendLater

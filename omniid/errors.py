@@ -12,6 +12,7 @@
     ├── NotRunningError        no daemon answers on the control socket
     ├── StorageError           the database cannot be opened or written
     ├── AudioError             microphone, speaker or sound file
+    ├── HotkeyError            the key cannot be listened for
     ├── RecognitionError       no model, or the recogniser failed
     ├── SpeechError            no voice, or the synthesiser failed
     ├── WorkerError            a child process crashed, hung or broke its protocol
@@ -102,6 +103,10 @@ class StorageError(OmniidError):
 class AudioError(OmniidError):
     default_code = "audio_failed"
     http_status = 503
+
+
+class HotkeyError(OmniidError):
+    default_code = "hotkey_failed"
 
 
 class RecognitionError(OmniidError):

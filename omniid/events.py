@@ -14,15 +14,40 @@ from omniid.workers.channel import (
     CaptureEnded,
     CaptureOpened,
     InputFileEnded,
+    LevelHeard,
+    MicrophoneKept,
+    ModelReady,
+    RecogniserNoted,
     SpeechFailed,
     SpeechFinished,
     SpeechStarted,
+    TakeBegun,
     TakeEmpty,
     TakeFailed,
+    TakePartial,
     TakeRecognised,
 )
 
 # --- the user ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a key wants its takes: its mode, and its profile's wishes. None: as the settings have it.
+
+    hold: heard while the key is down. toggle: one press begins, the next ends. hybrid: a long press is held,
+    a short one latches.
+    """
+
+    mode: Literal["hold", "toggle", "hybrid"] = "hold"
+    profile: str | None = None
+    language: str | None = None
+    model: str | None = None
+    speak: bool = True
+
+
+HOLD = Manner()
+TOGGLE = Manner(mode="toggle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +56,7 @@ class KeyPressed:
 
     owner: str
     take_id: str
+    manner: Manner = HOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +65,77 @@ class KeyReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyLost:
+    """Nobody can say any more whether the key is down: its keyboard, its server or its session has gone."""
+
+    owner: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeyToggled:
     owner: str
+    take_id: str
+    manner: Manner = TOGGLE
+
+
+@dataclass(frozen=True, slots=True)
+class HotkeyChanged:
+    """Which backend listens for the key now; None: none does, and `advice` says what to do.
+
+    `note` is what the user should know of a backend that listens, such as the key the desktop gave it.
+    """
+
+    backend: str | None
+    sees_releases: bool = False
+    note: str | None = None
+    advice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneForbidden:
+    """The user wants the microphone shut, or (not `shut`) allows it again."""
+
+    shut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationAsked:
+    """These words are not sure enough to act on: "Did you say …?"."""
+
+    take_id: str
+    text: str
+    why: Literal["unsure", "cut_short"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationAnswered:
+    """`by`: tap, voice, api, timeout, cancelled, replaced."""
+
+    take_id: str
+    accepted: bool
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationDue:
+    """The user has had the time to answer."""
+
+    take_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeRetried:
+    """The user wants the kept sound of a take recognised once more."""
+
+    take_id: str
+    manner: Manner = HOLD
+
+
+@dataclass(frozen=True, slots=True)
+class TakeDropped:
+    """The user has no more need of a take that was kept."""
+
     take_id: str
 
 
@@ -360,13 +455,34 @@ LinkEvent = (
     | MessageArrived
     | FrameIgnored
 )
-EarEvent = CaptureOpened | InputFileEnded | CaptureEnded | TakeRecognised | TakeEmpty | TakeFailed
+EarEvent = (
+    TakeBegun
+    | CaptureOpened
+    | LevelHeard
+    | TakePartial
+    | InputFileEnded
+    | CaptureEnded
+    | TakeRecognised
+    | TakeEmpty
+    | TakeFailed
+    | ModelReady
+    | RecogniserNoted
+    | MicrophoneKept
+)
 MouthEvent = SpeechStarted | SpeechFinished | SpeechFailed
 Event = (
     KeyPressed
     | KeyReleased
+    | KeyLost
     | KeyToggled
     | TakeCancelRequested
+    | HotkeyChanged
+    | MicrophoneForbidden
+    | ConfirmationAsked
+    | ConfirmationAnswered
+    | ConfirmationDue
+    | TakeRetried
+    | TakeDropped
     | HushRequested
     | SpeechRequested
     | SpeechQueued

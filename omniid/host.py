@@ -32,6 +32,10 @@ def data_dir() -> Path:
     return platformdirs.user_data_path(address.APP)
 
 
+def state_dir() -> Path:
+    return platformdirs.user_state_path(address.APP)
+
+
 def private_folder(path: Path) -> Path:
     """The folder, made if need be, and closed to other users.
 

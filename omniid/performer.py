@@ -11,24 +11,33 @@ import uuid_utils
 
 from omniid import wording
 from omniid.debounce import Latest
+from omniid.ear_performer import EarPerformer
 from omniid.effects import (
+    Announce,
     AskHere,
     CancelCapture,
+    Cue,
     Effect,
     Enqueue,
     ExpireOverdue,
+    ForgetTake,
     GiveUpRepeats,
+    LatchCapture,
     Move,
     ProbeStorage,
+    RecogniseAgain,
     RecordWhatFailed,
+    RemindLater,
     ReplaceEar,
     SendLater,
     SendNext,
     SettleHere,
+    ShutMicrophone,
     Speak,
     StartCapture,
     StopCapture,
     StopSpeech,
+    SweepTakes,
 )
 from omniid.errors import (
     NotAllowedError,
@@ -56,17 +65,7 @@ from omniid.events import (
 from omniid.moment import Moment
 from omniid.protocol.link import Outgoing
 from omniid.storage.outbox import Command, Kind, NewCommand, Outbox, Recipient
-from omniid.workers.channel import (
-    CancelTake,
-    Say,
-    SpeechFailed,
-    StartTake,
-    StopSpeaking,
-    StopTake,
-    TakeFailed,
-    ToEar,
-    ToMouth,
-)
+from omniid.workers.channel import Say, SpeechFailed, StopSpeaking, ToMouth
 
 log = structlog.get_logger()
 
@@ -82,11 +81,6 @@ class Asked:
     metadata: dict[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
     source: str = "api"
-
-
-class Ear(Protocol):
-    def send(self, message: ToEar) -> None: ...
-    def replace(self) -> None: ...
 
 
 class Mouth(Protocol):
@@ -113,7 +107,7 @@ class Parts:
 
     outbox: Outbox
     link: Link
-    ear: Ear
+    ear: EarPerformer
     mouth: Mouth | None
     later: Callable[[float, Event], None]
     desk: Desk | None = None
@@ -149,14 +143,25 @@ class Performer:
 
     async def _perform(self, effect: Effect) -> list[Event]:
         match effect:
-            case StartCapture(take_id=take_id):
-                return self._start_capture(take_id)
-            case StopCapture(take_id=take_id):
-                self._ear.send(StopTake(take_id))
-            case CancelCapture(take_id=take_id):
-                self._ear.send(CancelTake(take_id))
-            case ReplaceEar():
-                self._ear.replace()
+            case (
+                StartCapture()
+                | LatchCapture()
+                | StopCapture()
+                | CancelCapture()
+                | RecogniseAgain()
+                | ReplaceEar()
+                | ShutMicrophone()
+                | Cue()
+            ):
+                return self._ear.perform(effect)
+            case ForgetTake(take_id=take_id):
+                self._ear.takes.forget(take_id)
+            case SweepTakes():
+                self._ear.takes.sweep(self._clock().wall)
+            case Announce(event=event):
+                return [event]
+            case RemindLater(delay_s=delay_s, event=event):
+                self._later(delay_s, event)
             case Speak():
                 return self._speak(effect)
             case StopSpeech():
@@ -184,13 +189,6 @@ class Performer:
                 return [StorageWorks()]
             case RecordWhatFailed():
                 return await self._record_what_failed()
-        return []
-
-    def _start_capture(self, take_id: str) -> list[Event]:
-        try:
-            self._ear.send(StartTake(take_id))
-        except WorkerError as error:
-            return [TakeFailed(take_id, error.code, error.message)]
         return []
 
     # --- commands ----------------------------------------------------------------------------------------

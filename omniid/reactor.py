@@ -30,16 +30,17 @@ from omniid.events import (
 from omniid.moment import Moment
 from omniid.restraint import Restraint
 from omniid.timeline import Timelines
-from omniid.workers.channel import SpeechFailed, TakeFailed
+from omniid.workers.channel import LevelHeard, SpeechFailed, TakeFailed, TakePartial
 
 log = structlog.get_logger()
 
 _COMFORTABLE = 1_000
 _UNSEEN = (ClockTicked, LineServed)
-_FREQUENT = (CommandProgressed, FrameIgnored)
+_PASSING = (LevelHeard, TakePartial)
+_FREQUENT = (CommandProgressed, FrameIgnored, *_PASSING)
 _PROBLEMS = (WorkerFailed, TakeFailed, SpeechFailed, StorageFailed, CommandRefused)
 _FLAPPING = (LinkDialling, LinkOpened, LinkLost, LinkStopped)
-_LOGGED = ("command_id", "take_id", "worker", "pid", "state", "reason", "cause")
+_LOGGED = ("command_id", "take_id", "worker", "pid", "state", "reason", "cause", "backend", "model", "device")
 
 
 class Reactor:
@@ -106,7 +107,7 @@ class Reactor:
     def _tell(self, event: Event) -> None:
         name = _snake(type(event).__name__)
         if not isinstance(event, _UNSEEN):
-            self._hub.publish(name, fields_of(event))
+            self._hub.publish(name, fields_of(event), passing=isinstance(event, _PASSING))
             self._log(name, event)
         for observer in list(self._observers):
             observer(event)

@@ -7,12 +7,13 @@ from typing import Literal
 import pytest
 from support.reports import opened, recognised
 
-from omniid.assistant import Assistant, SpeakWhen
+from omniid.assistant import Assistant, AssistantSettings, Hotkey, SpeakWhen
 from omniid.effects import (
     CancelCapture,
     Effect,
     Enqueue,
     ExpireOverdue,
+    ForgetTake,
     Move,
     ProbeStorage,
     RecordWhatFailed,
@@ -22,6 +23,7 @@ from omniid.effects import (
     StartCapture,
     StopCapture,
     StopSpeech,
+    SweepTakes,
 )
 from omniid.events import (
     AttemptBegun,
@@ -34,10 +36,10 @@ from omniid.events import (
     CommandUncertain,
     CommandWritten,
     Event,
+    HotkeyChanged,
     HushRequested,
     KeyPressed,
     KeyReleased,
-    KeyToggled,
     LateReplyArrived,
     LineServed,
     LinkDialling,
@@ -45,6 +47,7 @@ from omniid.events import (
     LinkOpened,
     LinkSpoilt,
     LinkStopped,
+    Manner,
     ServerDedupes,
     SpeechRequested,
     StorageFailed,
@@ -56,9 +59,13 @@ from omniid.events import (
     WriteFailed,
 )
 from omniid.fate import State
+from omniid.listening import ListeningSettings
 from omniid.protocol.chat import Outcome, Reply
 from omniid.workers.channel import (
     CaptureEnded,
+    MicrophoneKept,
+    ModelReady,
+    RecogniserNoted,
     SpeechFailed,
     SpeechFinished,
     SpeechStarted,
@@ -77,7 +84,7 @@ SENT = Reply("done", "Sent.", 95)
 
 def after(*events: Event, when: SpeakWhen = "always") -> Assistant:
     """An assistant that has seen these."""
-    assistant = Assistant(when, IDLE_S)
+    assistant = Assistant(AssistantSettings(when, IDLE_S))
     for event in events:
         assistant.handle(event, 0.0)
     return assistant
@@ -88,58 +95,6 @@ def settled(command_id: str = "c1", outcome: Outcome = "done", content: str = "S
 
 
 # --- the key ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("before", "event", "effects"),
-    [
-        pytest.param([], PRESSED, [StartCapture("t1")], id="a press opens the microphone"),
-        pytest.param([PRESSED], KeyPressed("key", "t2"), [], id="a repeated press does nothing"),
-        pytest.param([PRESSED], KeyPressed("cli", "t2"), [], id="another key's press does nothing"),
-        pytest.param([PRESSED], RELEASED, [StopCapture("t1")], id="the release closes it"),
-        pytest.param([PRESSED], KeyReleased("cli"), [], id="another key's release does not"),
-        pytest.param([], RELEASED, [], id="a release out of nowhere does nothing"),
-        pytest.param([PRESSED, RELEASED, ENDED], RELEASED, [], id="a repeated release does nothing"),
-        pytest.param(
-            [PRESSED, RELEASED, ENDED],
-            KeyPressed("key", "t2"),
-            [StartCapture("t2")],
-            id="the next take starts while the first is recognised",
-        ),
-        pytest.param([], KeyToggled("cli", "t1"), [StartCapture("t1")], id="a toggle opens"),
-        pytest.param(
-            [KeyToggled("cli", "t1")], KeyToggled("cli", "t2"), [StopCapture("t1")], id="a second closes"
-        ),
-        pytest.param(
-            [PRESSED], TakeCancelRequested("key"), [CancelCapture("t1")], id="a cancel forgets the take"
-        ),
-        pytest.param([], TakeCancelRequested("key"), [], id="a cancel out of nowhere does nothing"),
-        pytest.param(
-            [PRESSED, RELEASED, ENDED],
-            TakeCancelRequested("key"),
-            [CancelCapture("t1")],
-            id="a cancel reaches a take that is being recognised",
-        ),
-        pytest.param([PRESSED, RELEASED], RELEASED, [], id="a second release does nothing"),
-        pytest.param(
-            [PRESSED, RELEASED], KeyPressed("key", "t2"), [], id="a press waits for the microphone to close"
-        ),
-        pytest.param(
-            [PRESSED, RELEASED, KeyPressed("key", "t2")],
-            ENDED,
-            [StartCapture("t2")],
-            id="and has it as soon as it is closed",
-        ),
-        pytest.param(
-            [PRESSED, RELEASED, KeyPressed("key", "t2"), RELEASED],
-            ENDED,
-            [],
-            id="unless the key is up again",
-        ),
-    ],
-)
-def test_the_keys_edges(before: list[Event], event: Event, effects: list[Effect]) -> None:
-    assert after(*before).handle(event, 0.0) == effects
 
 
 @pytest.mark.parametrize(
@@ -199,7 +154,7 @@ def test_what_was_said_becomes_a_command_with_how_it_was_heard() -> None:
 def test_nothing_heard_is_never_a_command() -> None:
     assistant = after(PRESSED, ENDED)
 
-    assert assistant.handle(TakeEmpty("t1", "no_speech"), 0.0) == []
+    assert assistant.handle(TakeEmpty("t1", "no_speech"), 0.0) == [ForgetTake("t1")]
     assert assistant.snapshot().headline == "offline"
 
 
@@ -229,9 +184,8 @@ def test_a_microphone_that_works_again_is_no_problem_any_more() -> None:
     assert assistant.snapshot().problems == {}
 
 
-@pytest.mark.parametrize("so_far", [[PRESSED], [PRESSED, opened("t1")], [PRESSED, ENDED]])
-def test_an_ear_lost_in_mid_take_loses_the_take_and_says_so(so_far: list[Event]) -> None:
-    assistant = after(*so_far)
+def test_an_ear_lost_twice_in_mid_take_loses_the_take_and_says_so() -> None:
+    assistant = after(PRESSED, WorkerFailed("ear", "It hung."))
 
     (effect,) = assistant.handle(WorkerFailed("ear", "It hung."), 0.0)
 
@@ -426,8 +380,8 @@ def test_a_spoken_command_that_has_to_wait_is_told(before: list[Event], event: E
 
 
 def test_a_tick_expires_what_is_overdue() -> None:
-    assert after().handle(ClockTicked(), 0.0) == [ExpireOverdue()]
-    assert after(READY).handle(ClockTicked(), 0.0) == [ExpireOverdue(), SEND]
+    assert after().handle(ClockTicked(), 0.0) == [SweepTakes(), ExpireOverdue()]
+    assert after(READY).handle(ClockTicked(), 0.0) == [SweepTakes(), ExpireOverdue(), SEND]
 
 
 def test_an_ear_that_was_used_is_replaced_once_it_has_been_idle_long_enough() -> None:
@@ -486,7 +440,7 @@ def test_a_reply_that_comes_while_the_user_talks_is_spoken_afterwards() -> None:
     assert assistant.handle(RELEASED, 0.0) == [StopCapture("t1")]
     assert assistant.snapshot().capture == "closing"
     assert assistant.handle(ENDED, 0.0) == [Speak("Sent.", "c1")]
-    assert assistant.handle(TakeEmpty("t1", "no_speech"), 0.0) == []
+    assert assistant.handle(TakeEmpty("t1", "no_speech"), 0.0) == [ForgetTake("t1")]
 
 
 def test_words_of_a_cancelled_take_that_were_on_their_way_are_no_command() -> None:
@@ -494,4 +448,54 @@ def test_words_of_a_cancelled_take_that_were_on_their_way_are_no_command() -> No
     assert assistant.handle(TakeCancelRequested("key"), 0.0) == [CancelCapture("t1")]
     assert assistant.handle(TakeCancelRequested("key"), 0.0) == []
     late = TakeRecognised("t1", "send it", 0.9, "en", 1.0, 1.0, "tiny.en", 0.0, 0.1)
-    assert assistant.handle(late, 0.0) == []
+    assert assistant.handle(late, 0.0) == [ForgetTake("t1")]
+
+
+def test_a_question_is_asked_aloud_and_shown() -> None:
+    settings = ListeningSettings(accept=0.95)
+    assistant = Assistant(AssistantSettings("always", IDLE_S), listening=settings)
+    for event in (PRESSED, RELEASED, ENDED):
+        assistant.handle(event, 0.0)
+
+    effects = assistant.handle(recognised("t1", "Send it"), 0.0)
+
+    assert Speak("Did you say: Send it") in effects
+    assert assistant.snapshot().confirming == "Send it"
+    assert assistant.snapshot().headline == "asking you"
+
+
+@pytest.mark.parametrize("speak", [True, False])
+def test_a_key_may_want_no_spoken_answers(speak: bool) -> None:
+    key = KeyPressed("key", "t1", Manner(speak=speak))
+    before: list[Event] = [LinkOpened(1, 1), key, RELEASED, ENDED, recognised("t1"), VOICE]
+    assistant = after(*before, AttemptBegun("c1", "voice"))
+
+    assert (Speak("Sent.", "c1") in assistant.handle(settled(), 0.0)) is speak
+
+
+def test_what_the_ear_and_the_key_say_of_themselves_is_shown() -> None:
+    assistant = after(
+        ModelReady("tiny.en", "cpu", "int8", 0.4, "CUDA failed."),
+        MicrophoneKept(is_open=True, device="Desk microphone"),
+        HotkeyChanged("x11", sees_releases=True),
+    )
+    snapshot = assistant.snapshot()
+    assert (snapshot.model, snapshot.microphone) == ("tiny.en on cpu (int8)", "kept open")
+    assert snapshot.hotkey == Hotkey("x11", sees_releases=True)
+    assert snapshot.problems == {"recogniser": "CUDA failed."}
+
+    assistant.handle(WorkerFailed("ear", "It hung."), 0.0)
+    assistant.handle(RecogniserNoted(None), 0.0)
+    assistant.handle(HotkeyChanged(None, advice="Bind it yourself."), 0.0)
+
+    snapshot = assistant.snapshot()
+    assert (snapshot.model, snapshot.microphone) == (None, "closed")
+    assert snapshot.problems == {"ear": "It hung.", "hotkey": "Bind it yourself."}
+
+
+def test_a_model_that_is_to_be_kept_is_never_unloaded() -> None:
+    assistant = Assistant(AssistantSettings("always", None))
+    for event in (PRESSED, opened("t1"), ENDED, recognised("t1")):
+        assistant.handle(event, 0.0)
+
+    assert ReplaceEar() not in assistant.handle(ClockTicked(), 1e6)

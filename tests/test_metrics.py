@@ -18,7 +18,7 @@ from support.moments import at
 from support.reports import opened, recognised
 
 import omniid
-from omniid.assistant import Assistant
+from omniid.assistant import Assistant, AssistantSettings
 from omniid.control.stream import EventHub
 from omniid.effects import Effect, Enqueue, Move
 from omniid.events import (
@@ -526,7 +526,7 @@ def test_what_goes_through_the_reactor_is_counted_and_timed() -> None:
                 return []
 
     async def run() -> None:
-        reactor = Reactor(Assistant("never", 300.0), Timelines(metrics.stage_reached), EventHub(), at)
+        reactor = Reactor(Assistant(AssistantSettings("never", 300.0)), Timelines(metrics.stage_reached), EventHub(), at)
         for event in (recognised("t1"), CommandWritten("c1", "{}"), CommandSettled("c1", REPLY)):
             reactor.post_nowait(event)
         reactor.stop()

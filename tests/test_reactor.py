@@ -8,7 +8,7 @@ import pytest
 from support.moments import at
 from support.reports import recognised
 
-from omniid.assistant import Assistant
+from omniid.assistant import Assistant, AssistantSettings
 from omniid.control.stream import EventHub
 from omniid.effects import Effect, Enqueue, ExpireOverdue, Speak
 from omniid.events import (
@@ -26,7 +26,7 @@ from omniid.timeline import Timelines
 
 
 def new_reactor() -> Reactor:
-    return Reactor(Assistant("always", 300.0), Timelines(), EventHub(), at)
+    return Reactor(Assistant(AssistantSettings("always", 300.0)), Timelines(), EventHub(), at)
 
 
 def message(number: int) -> MessageArrived:

@@ -1,7 +1,7 @@
-"""Which source a sound server (PulseAudio, PipeWire) lets us hear. Elsewhere there is nothing to tell.
+"""Which source of a sound server this process hears, and whether it still is the right one.
 
-PortAudio shows a sound server as one device, so sources are named, chosen and watched through the server.
-Every call here can hang with the server: call only from a thread that nobody waits for without a deadline.
+When a device is pulled, a server moves the stream to whatever is left, omniid's own voice among it. So the
+source is looked at while we listen. The calls here can hang with the server, as in `sound_server`.
 """
 
 from __future__ import annotations
@@ -9,20 +9,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from omniid.audio import sound_server
+
 _log = logging.getLogger(__name__)
-
-PULSE_SOURCE = "PULSE_SOURCE"  # libpulse reads it when a stream is made without a device
-
-try:
-    import pulsectl
-except (ImportError, OSError):  # not Linux, or no libpulse: no sound server to ask
-    pulsectl = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +29,12 @@ class SoundSource:
 
 def sources() -> list[SoundSource]:
     """What the sound server offers to listen to; empty where there is none."""
-    with _server() as server:
+    with sound_server.connected() as server:
         if server is None:
             return []
         try:
             listed = server.source_list()
-        except _errors() as error:
+        except sound_server.errors() as error:
             _log.debug("the sound server did not list its sources: %s", error)
             return []
         return [SoundSource(str(source.name), str(source.description)) for source in listed]
@@ -50,41 +44,40 @@ def choose(wanted: str, known: Sequence[SoundSource]) -> bool:
     """Make the next stream listen to the source of that name or description; False when there is none."""
     for source in known:
         if wanted in {source.name, source.description}:
-            os.environ[PULSE_SOURCE] = source.name
+            sound_server.use(sound_server.PULSE_SOURCE, source.name)
             return True
     return False
 
 
-def hears_only_itself() -> bool:
-    """Whether the default source is the default speaker's own sound: what a server falls back to."""
-    if PULSE_SOURCE in os.environ:
-        return False
-    with _server() as server:
-        if server is None:
-            return False
-        try:
-            defaults, listed = server.server_info(), server.source_list()
-        except _errors() as error:
-            _log.debug("the sound server did not name its defaults: %s", error)
-            return False
-        monitored = {source.name: source.monitor_of_sink_name for source in listed}
-        speaker = monitored.get(defaults.default_source_name)
-        return speaker is not None and speaker == defaults.default_sink_name
+def choose_default() -> None:
+    """Make the next stream listen to what the server has as its default."""
+    sound_server.use(sound_server.PULSE_SOURCE, None)
 
 
 class Route:
-    """The source this process listens to, from the moment its stream has started. A context manager."""
+    """The source that this process listens to, from the moment its stream has started. A context manager.
+
+    `source`: its description, None where no server says it. `muted`: by the server, as it was last looked at.
+    `hears_only_itself`: nobody chose it, and it is the speaker's own sound: what a server falls back to.
+    `strayed`: the stream is no longer where it began, and nobody wanted that. `outdated`: the server has a
+    new default, and our stream did not follow.
+    """
 
     def __init__(self) -> None:
         self.source: str | None = None
+        self.muted = False
+        self.hears_only_itself = False
+        self.strayed = False
+        self.outdated = False
+        self._is_chosen = sound_server.is_chosen(sound_server.PULSE_SOURCE)
         self._name: str | None = None
+        self._default: str | None = None
         self._stack = contextlib.ExitStack()
         self._server: Any = None
 
     def __enter__(self) -> Self:
-        self._server = self._stack.enter_context(_server())
-        if self._server is not None:
-            self._find()
+        self._server = self._stack.enter_context(sound_server.connected())
+        self._ask(self._find)
         return self
 
     def __exit__(
@@ -92,49 +85,62 @@ class Route:
     ) -> None:
         self._stack.close()
 
-    def has_strayed(self) -> bool:
-        """Whether the source we began with has gone; the server has then put another one in its place."""
-        if self._name is None:
-            return False
+    def look(self) -> None:
+        """See where the stream is now."""
+        if self._name is not None and not self.strayed:
+            self._ask(self._look)
+
+    def _ask(self, question: Any) -> None:
+        if self._server is None:
+            return
         try:
-            return all(source.name != self._name for source in self._server.source_list())
-        except _errors() as error:
+            question()
+        except sound_server.errors() as error:
             _log.debug("the sound server does not answer any more, missing blocks will tell: %s", error)
-            self._name = None
-            return False
+            self._server = None
 
     def _find(self) -> None:
-        try:
-            names = {source.index: source for source in self._server.source_list()}
-            for output in self._server.source_output_list():
-                if (
-                    output.proplist.get("application.process.id") == str(os.getpid())
-                    and output.source in names
-                ):
-                    self._name = str(names[output.source].name)
-                    self.source = str(names[output.source].description)
-        except _errors() as error:
-            _log.debug("the sound server does not say what we listen to: %s", error)
+        source, defaults = self._ours(), self._server.server_info()
+        self._default = str(defaults.default_source_name)
+        if source is not None:
+            self._name = str(source.name)
+            self._take_in(source)
+        heard = source or self._source(self._default)
+        self.hears_only_itself = not self._is_chosen and heard is not None and _is_own_voice(heard, defaults)
+
+    def _look(self) -> None:
+        source, defaults = self._ours(), self._server.server_info()
+        if all(each.name != self._name for each in self._server.source_list()):
+            self.strayed = True
+        elif source is not None and source.name != self._name:
+            self.strayed = not self._is_chosen and _is_own_voice(source, defaults)
+            self._name = str(source.name)
+        if source is not None:
+            self._take_in(source)
+        if not self._is_chosen and defaults.default_source_name != self._default:
+            self._default = str(defaults.default_source_name)
+            self.outdated = source is not None and source.name != self._default
+
+    def _take_in(self, source: Any) -> None:
+        self.source, self.muted = str(source.description), bool(source.mute)
+
+    def _ours(self) -> Any:
+        """The source our newest stream is on; None when the server does not say."""
+        me = str(os.getpid())
+        mine = [
+            output
+            for output in self._server.source_output_list()
+            if output.proplist.get("application.process.id") == me
+        ]
+        if not mine:
+            return None
+        wanted = max(mine, key=lambda output: output.index).source
+        return next((source for source in self._server.source_list() if source.index == wanted), None)
+
+    def _source(self, name: str) -> Any:
+        return next((source for source in self._server.source_list() if source.name == name), None)
 
 
-@contextlib.contextmanager
-def _server() -> Iterator[Any]:
-    """A connection to the sound server; None where there is none."""
-    if pulsectl is None or sys.platform != "linux":
-        yield None
-        return
-    server = pulsectl.Pulse("omniid", connect=False)
-    try:
-        try:
-            server.connect()  # with a timeout pulsectl always waits for the whole of it
-        except _errors() as error:
-            _log.debug("no sound server: %s", error)
-            yield None
-        else:
-            yield server
-    finally:
-        server.close()
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    return (pulsectl.PulseError, pulsectl.PulseDisconnected) if pulsectl is not None else ()
+def _is_own_voice(source: Any, defaults: Any) -> bool:
+    speaker = source.monitor_of_sink_name
+    return speaker is not None and speaker == defaults.default_sink_name

@@ -24,12 +24,13 @@ _VERBS = {
     "say": "voice",
     "hush": "voice",
     "status": "status",
+    "devices": "devices",
     "events": "events",
     "doctor": "doctor",
     "reconnect": "run",
     "stop": "run",
 }
-_GROUPS = ("outbox", "auth", "models", "backend")
+_GROUPS = ("outbox", "take", "auth", "models", "backend")
 
 
 def build(wanted: str | None) -> typer.Typer:

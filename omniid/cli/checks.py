@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from omniid import config, host
@@ -44,7 +45,7 @@ def run() -> Iterator[Finding]:
     yield _speaker(settings, devices)
     yield _guarded("speech model", lambda: _model(settings))
     yield _voice(settings)
-    yield _daemon()
+    yield from _daemon(settings)
 
 
 def probe_devices() -> dict[str, Any]:
@@ -113,12 +114,28 @@ def _voice(settings: Settings) -> Finding:
     return Finding("voice", "ok", f"espeak-ng ({library})")
 
 
-def _daemon() -> Finding:
+def _daemon(settings: Settings) -> Iterator[Finding]:
     socket = host.control_socket()
     try:
         status = Client(socket).call("GET", "/v1/status")
     except NotRunningError as error:
-        return Finding("daemon", "warning", "not running", error.message)
+        yield Finding("daemon", "warning", "not running", error.message)
+        return
+    yield _link(status, socket)
+    yield _key(status, settings)
+
+
+def _key(status: dict[str, Any], settings: Settings) -> Finding:
+    hotkey = status["hotkey"]
+    if settings.hotkey.backend == "none":
+        return Finding("key", "ok", "none is wanted (hotkey.backend)")
+    if hotkey["backend"] is None:
+        return Finding("key", "warning", "none is listened for", status["problems"].get("hotkey", ""))
+    seen = "press and release" if hotkey["sees_releases"] else "press only: the key toggles"
+    return Finding("key", "ok", f"{settings.hotkey.key} through {hotkey['backend']} ({seen})")
+
+
+def _link(status: dict[str, Any], socket: Path) -> Finding:
     link = f"backend {status['backend']}: {status['link']}"
     if status["link"] != "ready":
         advice = f"{status['link_reason'] or 'It has only just started'}. Commands wait meanwhile."

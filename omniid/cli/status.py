@@ -33,15 +33,35 @@ def _lines(status: dict[str, Any]) -> list[str]:
         f"  daemon      pid {status['pid']}, version {status['version']}, up {_duration(status['uptime_s'])}",
         f"  backend     {printable(status['backend'])}: {status['link'].replace('_', ' ')}{reason}",
         *_open_matters(status),
-        f"  microphone  {'closed' if status['capture'] == 'idle' else status['capture']}",
+        f"  microphone  {_microphone(status)}",
+        f"  key         {_key(status['hotkey'])}",
+        *([f"  model       {status['model']}"] if status["model"] else []),
         f"  outbox      {waiting}",
         f"  processes   {workers}",
         *(f"  problem     {part}: {printable(text)}" for part, text in status["problems"].items()),
     ]
 
 
+def _microphone(status: dict[str, Any]) -> str:
+    words = {
+        "kept open": "open all the time, as audio.preroll_ms wants it",
+        "kept shut": "kept shut; `omniid listen enable` allows it again",
+    }
+    return words.get(status["microphone"], str(status["microphone"]))
+
+
+def _key(hotkey: dict[str, Any]) -> str:
+    if hotkey["backend"] is None:
+        return "none is listened for; `omniid listen` can be bound to one"
+    held = "" if hotkey["sees_releases"] else ", which cannot tell when it is let go: it toggles"
+    note = f" ({printable(hotkey['note'])})" if hotkey["note"] else ""
+    return f"listened for by {hotkey['backend']}{held}{note}"
+
+
 def _open_matters(status: dict[str, Any]) -> list[str]:
     lines = []
+    if status["confirming"]:
+        lines.append(f"  asks you    did you say: {printable(status['confirming'])}")
     if status["in_flight"]:
         lines.append(f"  on its way  {status['in_flight']} waiting for an answer")
     if status["questions"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ class Client:
             raise _refusal(answer, response.status)
         return answer
 
-    def events(self, since: int | None = None, timeout_s: float | None = None) -> Iterator[dict[str, Any]]:
+    def events(self, since: int | None = None, timeout_s: float | None = None) -> Generator[dict[str, Any]]:
         """The event stream as dicts {id, event, data}, until the daemon ends it.
 
         Raises:

@@ -48,17 +48,31 @@ class EditRequest(_Request):
 
 
 class AnswerRequest(_Request):
-    """To an intervention `value` is the answer. To a draft `action` decides, and `value` may say why."""
+    """To an intervention `value` is the answer. To a draft `action` decides, and `value` may say why.
+
+    A confirmation ("Did you say …?") takes `accept`.
+    """
 
     value: Annotated[str, Field(max_length=8_000)] | None = None
     action: Literal["approve_all", "approve_step", "reject_step", "modify_step", "cancel_all"] | None = None
+    accept: bool | None = None
     step_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
 
 class ListenRequest(_Request):
-    """`owner` names the key or script that holds the microphone open; only it can let go."""
+    """`owner` names the key or script that holds the microphone open; only it can let go.
+
+    `profile` names one of `hotkey.profiles`, whose language, model and voice the take then has.
+    """
 
     owner: Annotated[str, Field(min_length=1, max_length=100)] = "cli"
+    profile: Annotated[str, Field(min_length=1, max_length=50)] | None = None
+
+
+class RetryRequest(_Request):
+    """`profile` names one of `hotkey.profiles`: another language or model may hear what the first did not."""
+
+    profile: Annotated[str, Field(min_length=1, max_length=50)] | None = None
 
 
 class SpeechRequest(_Request):
@@ -92,10 +106,13 @@ class CommandList(BaseModel):
 
 
 class QuestionView(BaseModel):
-    """Something the backend asked. `raw` is its frame, with the steps of a draft."""
+    """Something the backend asked, or omniid itself: "Did you say …?" (`confirmation`).
+
+    `raw` is the backend's frame, with the steps of a draft.
+    """
 
     id: str
-    kind: Literal["intervention", "approval"]
+    kind: Literal["intervention", "approval", "confirmation"]
     text: str
     command_id: str | None
     open_for_s: float
@@ -119,6 +136,34 @@ class ListenView(BaseModel):
     capture: Literal["idle", "opening", "listening", "closing"]
 
 
+class TakeView(BaseModel):
+    """The kept sound of a take."""
+
+    id: str
+    recorded_at: str
+    duration_s: float
+
+
+class TakeList(BaseModel):
+    takes: list[TakeView]
+
+
+class DevicesView(BaseModel):
+    """What can be listened to and spoken through; `problem` says why there is nothing."""
+
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
+    problem: str | None
+
+
+class HotkeyView(BaseModel):
+    """`backend`: x11, portal, evdev, macos; None when no key is listened for."""
+
+    backend: str | None
+    sees_releases: bool
+    note: str | None = None
+
+
 class SpeechView(BaseModel):
     utterance_id: str
 
@@ -139,6 +184,10 @@ class StatusView(BaseModel):
     link: Literal["offline", "connecting", "ready", "waiting", "needs_token", "stopped"]
     link_reason: str | None
     capture: Literal["idle", "opening", "listening", "closing"]
+    microphone: Literal["closed", "open", "kept open", "kept shut"] = "closed"
+    hotkey: HotkeyView = HotkeyView(backend=None, sees_releases=False)
+    model: str | None = None
+    confirming: str | None = None
     in_flight: int = 0
     questions: int = 0
     recognising: int
@@ -198,6 +247,12 @@ VERBS = (
     Verb("listen_stop", "POST", "/v1/listen/stop", "The key comes up.", ListenView, ListenRequest),
     Verb("listen_toggle", "POST", "/v1/listen/toggle", "Start or stop.", ListenView, ListenRequest),
     Verb("listen_cancel", "POST", "/v1/listen/cancel", "Forget the take.", ListenView, ListenRequest),
+    Verb("listen_enable", "POST", "/v1/listen/enable", "Allow the microphone again.", Accepted),
+    Verb("listen_disable", "POST", "/v1/listen/disable", "Keep the microphone shut.", Accepted),
+    Verb("takes", "GET", "/v1/takes", "Takes whose sound is kept.", TakeList),
+    Verb("take_retry", "POST", "/v1/takes/{id}/retry", "Recognise a take again.", Accepted, RetryRequest),
+    Verb("take_drop", "POST", "/v1/takes/{id}/drop", "Delete a take.", Accepted),
+    Verb("devices", "GET", "/v1/devices", "Microphones and speakers.", DevicesView),
     Verb("speech_say", "POST", "/v1/speech", "Say a text.", SpeechView, SpeechRequest),
     Verb("speech_hush", "DELETE", "/v1/speech", "Be silent at once.", Accepted),
     Verb("reconnect", "POST", "/v1/reconnect", "Replace the link to the backend.", Accepted),

@@ -50,10 +50,12 @@ class EventHub:
         self._number = 0
         self._closed = False
 
-    def publish(self, name: str, data: dict[str, Any]) -> None:
+    def publish(self, name: str, data: dict[str, Any], *, passing: bool = False) -> None:
+        """`passing`: of no interest a moment later, so that a reader who comes back does not get it."""
         self._number += 1
         event = Published.of(self._number, name, data)
-        self._keep(event)
+        if not passing:
+            self._keep(event)
         for queue in list(self._readers):
             if queue.full():
                 self._readers.discard(queue)  # its reader finds itself gone and says `lagged`

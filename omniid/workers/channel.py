@@ -17,7 +17,7 @@ from typing import Any, get_args, get_type_hints
 
 from omniid.errors import ProtocolError
 
-VERSION = 1
+VERSION = 2
 MAX_LINE_BYTES = 1_048_576
 
 
@@ -31,24 +31,52 @@ class WorkerReady:
 
 @dataclass(frozen=True, slots=True)
 class ConfigureEar:
-    """First word to an ear. `None` means "the default": device, model, language."""
+    """First word to an ear. `None` means "the default": device, model, language.
 
-    input_device: str | None
-    input_file: str | None
-    input_pace: float
-    min_take_ms: int
-    max_take_s: float
-    model: str
-    device: str
-    compute_type: str
-    language: str | None
-    vocabulary: list[str]
-    reject: float
+    `takes_folder` is where the sound of each take is kept until the daemon has no more need of it.
+    """
+
+    input_device: str | None = None
+    input_file: str | None = None
+    input_pace: float = 1.0
+    output_device: str | None = None
+    cues: bool = True
+    preroll_ms: int = 0
+    end_silence_ms: int = 1_200
+    min_take_ms: int = 300
+    max_take_s: float = 60.0
+    takes_folder: str | None = None
+    engine: str = "whisper"
+    uri: str | None = None
+    model: str = "auto"
+    device: str = "auto"
+    compute_type: str = "auto"
+    language: str | None = None
+    languages: list[str] = dataclasses.field(default_factory=list)
+    vocabulary: list[str] = dataclasses.field(default_factory=list)
+    keep_model: bool = False
+    partials: bool = True
+    accept: float = 0.6
+    reject: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class StartTake:
-    """Open the microphone now; load the model meanwhile."""
+    """Open the microphone now; load the model meanwhile.
+
+    `language` and `model` are wishes of the key's profile. `ends_by_silence`: so much silence after speech
+    as is configured ends the take, since no key is held.
+    """
+
+    take_id: str
+    language: str | None = None
+    model: str | None = None
+    ends_by_silence: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LatchTake:
+    """The key is up and the take goes on: from now on silence ends it."""
 
     take_id: str
 
@@ -69,10 +97,36 @@ class CancelTake:
 
 @dataclass(frozen=True, slots=True)
 class TranscribeFile:
-    """Recognise a sound file as one take; no microphone is opened."""
+    """Recognise a sound file as one take; no microphone is opened.
+
+    What an earlier ear kept of a take is such a file too.
+    """
 
     take_id: str
     path: str
+    language: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeepMicrophoneShut:
+    """Whether the microphone must stay shut between takes too, however warm the user wanted it."""
+
+    shut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlayCue:
+    """A short sound. `cue`: listening, done, nothing_heard, error, waiting."""
+
+    cue: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBegun:
+    """The ear has understood and is opening the microphone."""
+
+    take_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +139,22 @@ class CaptureOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelHeard:
+    """How loud it has been since the last such message: the peak in dB below full scale, -96 to 0."""
+
+    take_id: str
+    peak_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class TakePartial:
+    """What has been understood so far, while the user still speaks. It may still change."""
+
+    take_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class InputFileEnded:
     """`audio.input_file` has been read to its end; silence follows, as from a real microphone."""
 
@@ -93,7 +163,7 @@ class InputFileEnded:
 
 @dataclass(frozen=True, slots=True)
 class CaptureEnded:
-    """The microphone is closed. `cause`: released, cancelled, cap, device_lost."""
+    """The microphone is closed. `cause`: released, silence, cancelled, cap, device_lost."""
 
     take_id: str
     cause: str
@@ -104,7 +174,10 @@ class CaptureEnded:
 
 @dataclass(frozen=True, slots=True)
 class TakeRecognised:
-    """What was said. `confidence` is the mean token probability, 0 to 1."""
+    """What was said. `confidence` is the mean token probability, 0 to 1.
+
+    `recognition_s` is the time from the capture's end to the text; `speculated`: it was known before that.
+    """
 
     take_id: str
     text: str
@@ -115,6 +188,7 @@ class TakeRecognised:
     model: str
     model_load_s: float
     recognition_s: float
+    speculated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +206,32 @@ class TakeFailed:
     take_id: str
     code: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReady:
+    """A recogniser can be used. `note` says what is not as the user wanted it, such as a GPU that failed."""
+
+    model: str
+    device: str
+    compute_type: str
+    load_s: float
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecogniserNoted:
+    """The recogniser elsewhere is away and the local one has taken over; None: it is back."""
+
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneKept:
+    """The microphone stands open between takes, as `audio.preroll_ms` wants it, or does so no longer."""
+
+    is_open: bool
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +281,30 @@ class SpeechFailed:
     message: str
 
 
-ToEar = ConfigureEar | StartTake | StopTake | CancelTake | TranscribeFile
+ToEar = (
+    ConfigureEar
+    | StartTake
+    | LatchTake
+    | StopTake
+    | CancelTake
+    | TranscribeFile
+    | KeepMicrophoneShut
+    | PlayCue
+)
 FromEar = (
-    WorkerReady | CaptureOpened | InputFileEnded | CaptureEnded | TakeRecognised | TakeEmpty | TakeFailed
+    WorkerReady
+    | TakeBegun
+    | CaptureOpened
+    | LevelHeard
+    | TakePartial
+    | InputFileEnded
+    | CaptureEnded
+    | TakeRecognised
+    | TakeEmpty
+    | TakeFailed
+    | ModelReady
+    | RecogniserNoted
+    | MicrophoneKept
 )
 ToMouth = ConfigureMouth | Say | StopSpeaking
 FromMouth = WorkerReady | SpeechStarted | SpeechFinished | SpeechFailed
@@ -222,7 +343,9 @@ def _check_types(message: Message) -> None:
         allowed = tuple(
             list if part == list[str] else part for part in (get_args(hint) if _is_union(hint) else (hint,))
         )
-        if isinstance(value, bool) or not isinstance(value, (*allowed, int) if float in allowed else allowed):
+        if float in allowed:
+            allowed = (*allowed, int)
+        if (isinstance(value, bool) and bool not in allowed) or not isinstance(value, allowed):
             raise ProtocolError(
                 f"{type(message).__name__}.{name} should be {hint}, not {type(value).__name__}."
             )

@@ -11,8 +11,9 @@ from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from omniid.assistant import Assistant
+from omniid.assistant import Assistant, AssistantSettings
 from omniid.control.stream import EventHub
+from omniid.ear_performer import Ear, EarPerformer
 from omniid.events import (
     CommandMoved,
     CommandQueued,
@@ -35,6 +36,7 @@ from omniid.reactor import Reactor
 from omniid.session import Session, Tokens, Way, link_maker
 from omniid.storage.database import Database
 from omniid.storage.outbox import Limits, Outbox
+from omniid.takes import ShutFlag, Takes
 from omniid.timeline import Timelines
 from omniid.wire import Target, WireSettings
 from omniid.workers.channel import ToEar, ToMouth
@@ -67,6 +69,11 @@ class SilentMouth:
         pass
 
 
+def ear_performer(ear: Ear, folder: Path = Path("/nonexistent")) -> EarPerformer:
+    """What acts on an ear; by default nothing is kept of any take."""
+    return EarPerformer(ear, Takes(folder), ShutFlag(folder / "shut"))
+
+
 @dataclass(frozen=True, slots=True)
 class Ways:
     """What a test may want otherwise than usual."""
@@ -88,7 +95,7 @@ class Core:
     def __init__(self, database: Database, target: Target, ways: Ways) -> None:
         self.clock = Clock("UTC")
         self.events: list[Event] = []
-        self.assistant = Assistant("always", 300.0, ways.line)
+        self.assistant = Assistant(AssistantSettings("always", 300.0), ways.line)
         self.reactor = Reactor(self.assistant, Timelines(), EventHub(), self.clock)
         self.outbox = Outbox(database, ways.limits)
         link = LinkSettings("ann", "UTC", 16, ways.reply_timeout_s, ways.ping_interval_s, ways.ping_timeout_s)
@@ -100,7 +107,7 @@ class Core:
             post=self._post,
         )
         self.ear, self.mouth = SilentEar(), SilentMouth()
-        parts = Parts(self.outbox, self.session, self.ear, self.mouth, self._later)
+        parts = Parts(self.outbox, self.session, ear_performer(self.ear), self.mouth, self._later)
         self.performer = Performer(parts, self.clock, ways.debounce_s)
         self._more = asyncio.Event()
 

@@ -20,11 +20,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from support.core import SilentEar, SilentMouth
+from support.core import SilentEar, SilentMouth, ear_performer
 from support.moments import START, START_MONOTONIC
 
 from omniid.api import CommandVerbs
-from omniid.assistant import Assistant
+from omniid.assistant import Assistant, AssistantSettings
 from omniid.control.server import Call
 from omniid.control.stream import EventHub
 from omniid.effects import Effect
@@ -306,7 +306,7 @@ class World:
         assert self.database.set_aside is None
 
     async def _open(self, name: str) -> None:
-        self.assistant = Assistant("never", 300.0, self._line)
+        self.assistant = Assistant(AssistantSettings("never", 300.0), self._line)
         timelines = Timelines()
         self.reactor = SteppedReactor(self.assistant, timelines, EventHub(), self.clock)
         self._observing = self.reactor.observing(self.events.append)
@@ -315,7 +315,7 @@ class World:
         database = await MortalDatabase(self._path).__aenter__()
         try:
             self.outbox = Outbox(database, self._limits)
-            parts = Parts(self.outbox, self.shell, SilentEar(), SilentMouth(), self._later)
+            parts = Parts(self.outbox, self.shell, ear_performer(SilentEar()), SilentMouth(), self._later)
             self.performer = Performer(parts, self.clock)
             self.verbs = CommandVerbs(
                 self.assistant,

@@ -1,0 +1,115 @@
+"""PortAudio, used in turn by the microphone and the speaker of one process.
+
+It cannot open, close and look for devices in parallel, and looking for devices anew closes every stream. So
+these go one at a time, and devices are looked for only while nothing is open. A call that hangs keeps its
+turn for good; the others then go on without it, and the process should soon be replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from omniid.errors import AudioError
+
+_log = logging.getLogger(__name__)
+
+TURN_S = 0.5
+
+_turn = threading.Condition()
+_streams: set[int] = set()
+_has_hung = False
+
+
+def load() -> Any:
+    """The library, ready for use. The first call is slow, and hangs if the sound server hangs.
+
+    Raises:
+        AudioError: it is not installed (`no_audio_library`), or finds no sound system (`no_sound_system`).
+    """
+    try:
+        import sounddevice  # noqa: PLC0415 - it starts the sound system, which may be absent or hang
+    except OSError as error:
+        raise AudioError(
+            "The sound library PortAudio is missing: install it (Debian, Ubuntu: apt install libportaudio2; "
+            "Fedora: dnf install portaudio; macOS: brew install portaudio).",
+            code="no_audio_library",
+        ) from error
+    except Exception as error:
+        if type(error).__name__ != "PortAudioError":  # the class belongs to the module that failed to load
+            raise
+        raise AudioError(f"The sound system does not start: {error}.", code="no_sound_system") from error
+    return sounddevice
+
+
+def start(make: Callable[[Any], Any]) -> Any:
+    """The stream that `make` builds from the library, started.
+
+    What goes wrong the first time is tried once more after PortAudio has looked for devices anew, since it
+    does not see by itself what was plugged in, or which sound server was started, after it was.
+
+    Raises:
+        AudioError: the library is not there, or what `make` raised.
+        sounddevice.PortAudioError: the stream cannot be opened.
+    """
+    sd = load()
+    with _in_turn() as turn:
+        try:
+            return _started(make(sd), sd)
+        except (sd.PortAudioError, AudioError) as error:
+            if _has_hung or not turn.wait_for(lambda: not _streams, TURN_S):
+                raise
+            _log.info("no stream opens, looking for devices anew: %s", error)
+        _look_again(sd)
+        return _started(make(sd), sd)
+
+
+def close(stream: Any) -> None:
+    """Stop at once and let go of the device."""
+    with _in_turn() as turn:
+        stream.abort(ignore_errors=True)
+        stream.close(ignore_errors=True)
+        _streams.discard(id(stream))
+        turn.notify_all()
+
+
+def has_hung() -> bool:
+    """Whether a call has hung, so that this process will not see new devices any more."""
+    return _has_hung
+
+
+@contextlib.contextmanager
+def _in_turn() -> Iterator[threading.Condition]:
+    """Nobody else is inside, except who hangs there."""
+    global _turn, _has_hung  # noqa: PLW0603 - the library is one for the whole process, and so is its turn
+    turn = _turn
+    if not turn.acquire(timeout=TURN_S):
+        _log.warning("the sound library hangs in another thread, going on without it")
+        _turn, _has_hung = threading.Condition(), True
+        turn = _turn
+        turn.acquire()
+    try:
+        yield turn
+    finally:
+        turn.release()
+
+
+def _started(stream: Any, sd: Any) -> Any:
+    try:
+        stream.start()
+    except sd.PortAudioError:
+        stream.close(ignore_errors=True)
+        raise
+    _streams.add(id(stream))
+    return stream
+
+
+def _look_again(sd: Any) -> None:
+    try:
+        sd._terminate()  # noqa: SLF001 - the documented way to look for devices again
+    except sd.PortAudioError as error:
+        _log.debug("PortAudio was not running: %s", error)
+    sd._initialize()  # noqa: SLF001

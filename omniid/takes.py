@@ -1,0 +1,100 @@
+"""The shelf of takes: each take's sound, in the runtime folder (memory, not disk) for as long as it is needed.
+
+The ear writes it; the daemon deletes it when its command is on the wire, or after ten minutes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
+
+KEPT_S = 600.0
+_SUFFIX = ".wav"
+_NAME = re.compile(r"[0-9A-Za-z-]{1,64}")
+_HEADER_BYTES = 44
+_BYTES_PER_S = 32_000  # 16 kHz mono int16, as the ear writes it
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTake:
+    id: str
+    changed_at: datetime
+    duration_s: float
+
+
+class Takes:
+    """`folder` exists and is private."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, take_id: str) -> Path | None:
+        """Where the sound of a take lies; None when nothing was kept of it."""
+        path = self._file(take_id)
+        return path if path is not None and path.is_file() else None
+
+    def duration_s(self, take_id: str) -> float:
+        """How long the sound is that was kept of a take."""
+        path = self.path(take_id)
+        return 0.0 if path is None else _duration_s(path.stat().st_size)
+
+    def list(self) -> list[KeptTake]:
+        """What is kept, the newest first."""
+        found = []
+        for path in self.folder.glob(f"*{_SUFFIX}"):
+            with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                about = path.stat()
+                changed_at = datetime.fromtimestamp(about.st_mtime, UTC)
+                found.append(KeptTake(path.stem, changed_at, _duration_s(about.st_size)))
+        return sorted(found, key=lambda take: take.changed_at, reverse=True)
+
+    def forget(self, take_id: str) -> None:
+        path = self._file(take_id)
+        if path is None:
+            return
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("a take could not be deleted", path=str(path), problem=error.strerror)
+
+    def sweep(self, now: datetime) -> None:
+        """Delete what has been kept for long enough."""
+        for take in self.list():
+            if (now - take.changed_at).total_seconds() > KEPT_S:
+                self.forget(take.id)
+
+    def _file(self, take_id: str) -> Path | None:
+        """None for an id that could name something outside the folder."""
+        return self.folder / f"{take_id}{_SUFFIX}" if _NAME.fullmatch(take_id) else None
+
+
+def _duration_s(size: int) -> float:
+    return round(max(0, size - _HEADER_BYTES) / _BYTES_PER_S, 2)
+
+
+class ShutFlag:
+    """Whether the user wants the microphone kept shut; a restart does not open it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def is_set(self) -> bool:
+        return self._path.exists()
+
+    def set(self, shut: bool) -> None:
+        try:
+            if shut:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            else:
+                self._path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("a restart will not remember this", path=str(self._path), problem=error.strerror)
