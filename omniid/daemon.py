@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from omniid import authority, config, host, logs, reach, wake
+from omniid import authority, config, host, keys, logs, reach, wake
 from omniid.api import BackendVerbs, CommandVerbs, HouseVerbs, UserVerbs, handlers
 from omniid.assistant import Assistant, AssistantSettings
 from omniid.authority import Authority
@@ -27,8 +27,6 @@ from omniid.credentials import Credentials
 from omniid.ear_performer import EarPerformer
 from omniid.errors import StorageError
 from omniid.events import ClockTicked, CommandMoved, Event, MicrophoneForbidden, StopRequested
-from omniid.hotkeys.hotkeys import Hotkeys
-from omniid.keys import KeyDesk, bindings
 from omniid.line import LineSettings
 from omniid.listening import ListeningSettings
 from omniid.metrics import Metrics
@@ -176,11 +174,8 @@ def _assistant(settings: Settings) -> Assistant:
 
 def _keys(settings: Settings, reactor: Reactor) -> dict[str, Coroutine[Any, Any, None]]:
     """Listening for the keys, unless no key is wanted."""
-    if settings.hotkey.backend == "none":
-        return {}
-    desk = KeyDesk(settings.hotkey, reactor.post_nowait)
-    hotkeys = Hotkeys(settings.hotkey.backend, bindings(settings.hotkey), desk, desk.changed)
-    return {"hotkeys": hotkeys.run()}
+    wanted = settings.hotkey.backend != "none"
+    return {"keys": keys.listen(settings.hotkey, reactor.post_nowait)} if wanted else {}
 
 
 async def _take_stock(outbox: Outbox, reactor: Reactor, now: datetime) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
 import uuid_utils
 
+from omniid import desktop
 from omniid.config import Hotkey, Mode, Profile
 from omniid.errors import NotFoundError
 from omniid.events import (
@@ -20,6 +22,7 @@ from omniid.events import (
 )
 from omniid.hotkeys import chord
 from omniid.hotkeys.contract import Binding, Live
+from omniid.hotkeys.hotkeys import Hotkeys, NotLive
 
 MAIN = "hotkey"
 CANCEL = "cancel-hotkey"
@@ -70,18 +73,32 @@ class KeyDesk:
         if owner != CANCEL:
             self._post(KeyLost(owner, reason))
 
-    def changed(self, state: Live | str) -> None:
-        """Another backend is live, or none is and this sentence says why."""
+    def changed(self, state: Live | NotLive) -> None:
         if isinstance(state, Live):
             self._sees_releases = state.sees_releases
             self._post(HotkeyChanged(state.backend, state.sees_releases, state.note))
         else:
-            self._post(HotkeyChanged(None, advice=state))
+            self._post(HotkeyChanged(None, advice=state.advice))
 
     def _manner(self, owner: str) -> Manner:
         """A key whose release nobody sees cannot be held: it toggles."""
         wanted = self._manners[owner]
         return wanted if self._sees_releases else replace(wanted, mode="toggle")
+
+
+async def listen(hotkey: Hotkey, post: Callable[[Event], None]) -> None:
+    """Listen for the keys until cancelled; anew once a desktop has come that we were started before."""
+    desk = KeyDesk(hotkey, post)
+
+    async def with_what_is_here() -> None:
+        await Hotkeys(hotkey.backend, bindings(hotkey), desk, desk.changed).run()
+
+    if desktop.is_missing():
+        async with asyncio.TaskGroup() as group:
+            meanwhile = group.create_task(with_what_is_here())
+            await desktop.find()
+            meanwhile.cancel()
+    await with_what_is_here()
 
 
 def _owner(profile: Profile) -> str:

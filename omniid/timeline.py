@@ -12,7 +12,9 @@ from omniid.events import (
     CommandWritten,
     Event,
     KeyPressed,
+    KeyReleased,
     KeyToggled,
+    Manner,
     SpeechQueued,
     WorkerFailed,
 )
@@ -49,13 +51,19 @@ class Timelines:
     def __init__(self, on_stage: Callable[[str, Mapping[str, float]], None] | None = None) -> None:
         self._on_stage = on_stage
         self._runs: OrderedDict[str, dict[str, float]] = OrderedDict()
+        self._held: dict[str, str] = {}  # the run that each owner's key holds
         self._spoken_for: dict[str, str] = {}  # the command of each utterance under way
 
     def observe(self, event: Event, now: float) -> None:
         """Note the stage an event marks; `now` and the children's readings are monotonic seconds."""
         match event:
+            case KeyPressed(take_id=run, owner=owner, manner=Manner(mode="hold")):
+                self._mark(run, "pressed", now)
+                self._held.setdefault(owner, run)
             case KeyPressed(take_id=run) | KeyToggled(take_id=run):
                 self._mark(run, "pressed", now)
+            case KeyReleased(owner=owner) if owner in self._held:
+                self._mark(self._held.pop(owner), "released", now)
             case CaptureOpened(take_id=run, first_sample_at=at):
                 self._mark(run, "first_sample", at)
             case CaptureEnded(take_id=run, ended_at=at):

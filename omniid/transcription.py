@@ -8,6 +8,7 @@ from pathlib import Path
 from omniid.children import ear_config
 from omniid.config import Settings
 from omniid.errors import RecognitionError, WorkerError
+from omniid.events import HOLD, Manner
 from omniid.workers.channel import Message, TakeEmpty, TakeFailed, TakeRecognised, TranscribeFile
 from omniid.workers.supervisor import Worker, WorkerLost, worker_command
 
@@ -19,14 +20,14 @@ _TAKE_ID = "file"
 Outcome = TakeRecognised | TakeEmpty
 
 
-def transcribe(path: Path, settings: Settings) -> Outcome:
+def transcribe(path: Path, settings: Settings, manner: Manner = HOLD) -> Outcome:
     """What is said in a sound file.
 
     Raises:
         RecognitionError: there is no model, or the file cannot be recognised; `code` says which.
         WorkerError: the recogniser crashed or hung.
     """
-    outcome = asyncio.run(_transcribe(path.absolute(), settings))
+    outcome = asyncio.run(_transcribe(path.absolute(), settings, manner))
     match outcome:
         case TakeFailed(code=code, message=message):
             raise RecognitionError(message, code=code)
@@ -36,7 +37,7 @@ def transcribe(path: Path, settings: Settings) -> Outcome:
             return outcome
 
 
-async def _transcribe(path: Path, settings: Settings) -> Outcome | TakeFailed | WorkerLost:
+async def _transcribe(path: Path, settings: Settings, manner: Manner) -> Outcome | TakeFailed | WorkerLost:
     ended: asyncio.Future[Outcome | TakeFailed | WorkerLost] = asyncio.get_running_loop().create_future()
 
     def on_message(report: Message | WorkerLost) -> None:
@@ -52,7 +53,7 @@ async def _transcribe(path: Path, settings: Settings) -> Outcome | TakeFailed | 
     )
     async with asyncio.TaskGroup() as group:
         group.create_task(ear.run())
-        ear.send(TranscribeFile(_TAKE_ID, str(path)))
+        ear.send(TranscribeFile(_TAKE_ID, str(path), manner.language, manner.model))
         ear.expect(_TAKE_ID, _DEADLINE_S + _DEADLINE_PER_TAKE_S * settings.audio.max_take_s)
         outcome = await ended
         await ear.stop()

@@ -16,6 +16,7 @@ from omniid.events import (
     TakeCancelRequested,
 )
 from omniid.hotkeys.contract import Live
+from omniid.hotkeys.hotkeys import NotLive
 from omniid.keys import CANCEL, MAIN, KeyDesk, bindings, manner
 
 GERMAN = Profile(name="german", key="f9", mode="toggle", language="de", model="base", speak=False)
@@ -83,7 +84,7 @@ def test_a_key_whose_release_nobody_sees_toggles() -> None:
 
 def test_no_backend_at_all_is_told_with_what_to_do() -> None:
     posted = Posted()
-    posted.desk().changed("Bind `omniid listen` yourself.")
+    posted.desk().changed(NotLive("no_display", "Bind `omniid listen` yourself."))
 
     assert posted == [HotkeyChanged(None, advice="Bind `omniid listen` yourself.")]
 

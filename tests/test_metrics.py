@@ -526,8 +526,15 @@ def test_what_goes_through_the_reactor_is_counted_and_timed() -> None:
                 return []
 
     async def run() -> None:
-        reactor = Reactor(Assistant(AssistantSettings("never", 300.0)), Timelines(metrics.stage_reached), EventHub(), at)
-        for event in (recognised("t1"), CommandWritten("c1", "{}"), CommandSettled("c1", REPLY)):
+        reactor = Reactor(
+            Assistant(AssistantSettings("never", 300.0)), Timelines(metrics.stage_reached), EventHub(), at
+        )
+        for event in (
+            KeyPressed("key", "t1"),
+            recognised("t1"),
+            CommandWritten("c1", "{}"),
+            CommandSettled("c1", REPLY),
+        ):
             reactor.post_nowait(event)
         reactor.stop()
         with reactor.observing(metrics.observe):

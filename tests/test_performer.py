@@ -74,7 +74,9 @@ class House:
         self.performer = self.made(self.outbox, self.mouth)
 
     def made(self, outbox: Outbox, mouth: SilentMouth | None) -> Performer:
-        return Performer(Parts(outbox, self, ear_performer(self.ear), mouth, self.later, self), at, debounce_s=0.3)
+        return Performer(
+            Parts(outbox, self, ear_performer(self.ear), mouth, self.later, self), at, debounce_s=0.3
+        )
 
     def later(self, delay_s: float, event: Event) -> None:
         self.reminders.append((delay_s, event))

@@ -10,13 +10,14 @@ from support.reports import recognised
 
 from omniid.assistant import Assistant, AssistantSettings
 from omniid.control.stream import EventHub
-from omniid.effects import Effect, Enqueue, ExpireOverdue, Speak
+from omniid.effects import Effect, Enqueue, ExpireOverdue, Speak, SweepTakes
 from omniid.events import (
     ClockTicked,
     CommandMoved,
     CommandProgressed,
     CommandQueued,
     Event,
+    KeyPressed,
     MessageArrived,
     SpeechRequested,
 )
@@ -67,6 +68,7 @@ def test_what_follows_from_an_event_comes_before_the_next_event() -> None:
     async def run() -> None:
         reactor = new_reactor()
         seen: list[str] = []
+        reactor.post_nowait(KeyPressed("key", "t1"))
         reactor.post_nowait(recognised("t1"))
         reactor.post_nowait(message(2))
         reactor.stop()
@@ -74,6 +76,7 @@ def test_what_follows_from_an_event_comes_before_the_next_event() -> None:
             async with asyncio.timeout(10):
                 await reactor.run(perform)
         assert seen == [
+            "KeyPressed",
             "TakeRecognised",
             "CommandQueued",
             "SpeechRequested",
@@ -158,7 +161,7 @@ def test_a_stop_drains_what_was_posted_before_it() -> None:
         reactor.post_nowait(SpeechRequested("u1", "too late"))
         async with asyncio.timeout(10):
             await reactor.run(perform)
-        assert performed == [ExpireOverdue()]
+        assert performed == [SweepTakes(), ExpireOverdue()]
 
     asyncio.run(run())
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
+import pytest
 from support.reports import RECOGNISED, opened
 
 from omniid.events import (
@@ -12,6 +14,8 @@ from omniid.events import (
     CommandSettled,
     CommandWritten,
     KeyPressed,
+    KeyReleased,
+    Manner,
     SpeechQueued,
 )
 from omniid.protocol.chat import Reply
@@ -85,6 +89,27 @@ def test_a_stage_is_told_once_with_the_marks_so_far() -> None:
         ("committed", {"pressed": 100.0, "committed": 102.0}),
         ("written", {"pressed": 100.0, "committed": 102.0, "written": 103.0}),
     ]
+
+
+def test_a_held_key_is_released_when_the_finger_lets_go_and_not_when_the_capture_ends() -> None:
+    timelines = Timelines()
+    timelines.observe(KeyPressed("key", "t1"), 100.0)
+    timelines.observe(KeyReleased("key"), 102.0)
+    timelines.observe(CaptureEnded("t1", "released", 102.3, 2.3, 0), 102.3)
+
+    assert timelines.of("t1") == {"pressed": 0, "released": 2_000}
+
+
+@pytest.mark.parametrize("mode", ["toggle", "hybrid"])
+def test_a_take_that_no_key_holds_is_released_when_the_capture_ends(
+    mode: Literal["toggle", "hybrid"],
+) -> None:
+    timelines = Timelines()
+    timelines.observe(KeyPressed("key", "t1", Manner(mode)), 100.0)
+    timelines.observe(KeyReleased("key"), 100.1)
+    timelines.observe(CaptureEnded("t1", "silence", 104.0, 4.0, 0), 104.0)
+
+    assert timelines.of("t1") == {"pressed": 0, "released": 4_000}
 
 
 def test_an_unknown_run_has_no_times() -> None:

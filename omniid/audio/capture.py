@@ -1,4 +1,4 @@
-"""When a running capture ends, and why. Pure: blocks, the voice detector's word and the time in, a verdict out.
+"""When a running capture ends, and why. Pure: blocks, the detector's word and the time in, a verdict out.
 
 A take ends when the user wants it to (and has finished the word), at silence where no key is held, at its
 cap, and when the device has gone. PortAudio reports a lost device in four different ways or not at all;

@@ -123,6 +123,8 @@ class FileSource:
     """
 
     is_real = False
+    is_muted = False
+    is_stuck = False
     overflows = 0
 
     def __init__(self, path: str, pace: float) -> None:

@@ -37,6 +37,14 @@ class Source(Protocol):
         """How often sound was lost because nobody took it in time."""
 
     @property
+    def is_muted(self) -> bool:
+        """Whether the sound system says that the microphone is muted, as far as it says so."""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the sound system has not yet come back from opening it."""
+
+    @property
     def file_ended(self) -> bool:
         """The sound file has been read to its end. A microphone never ends."""
 

@@ -6,11 +6,9 @@ import math
 import sys
 from array import array
 
-from omniid.audio.frames import RATE, SAMPLE_BYTES
-
 FLOOR_DB = -96.0
 FULL_SCALE = 32_768
-REPORT_SAMPLES = RATE // 10
+REPORT_S = 0.1
 
 
 def peak_db(peak: int) -> float:
@@ -23,22 +21,25 @@ def peak_of(pcm: bytes) -> int:
     samples = array("h", pcm)
     if sys.byteorder == "big":
         samples.byteswap()
-    return max(max(samples), -min(samples)) if samples else 0
+    if not samples:
+        return 0
+    highest, lowest = max(samples), min(samples)
+    return max(highest, -lowest)
 
 
 class LevelMeter:
-    """Gives a level for each tenth of a second of sound."""
+    """Gives a level ten times a second. Times are monotonic seconds, given by the caller."""
 
     def __init__(self) -> None:
         self._peak = 0
-        self._samples = 0
+        self._last_at: float | None = None
 
-    def add(self, pcm: bytes) -> float | None:
+    def add(self, pcm: bytes, now: float) -> float | None:
         """The peak in dB since the last one, when it is time for one."""
         self._peak = max(self._peak, peak_of(pcm))
-        self._samples += len(pcm) // SAMPLE_BYTES
-        if self._samples < REPORT_SAMPLES:
+        if self._last_at is None:
+            self._last_at = now
+        if now - self._last_at < REPORT_S:
             return None
-        level = peak_db(self._peak)
-        self._peak = self._samples = 0
+        level, self._peak, self._last_at = peak_db(self._peak), 0, now
         return level

@@ -1,145 +1,142 @@
-"""The microphone: opened for one take, closed at its end.
+"""One opening of the microphone.
 
 Everything native happens on the microphone's own thread, because the sound system can hang in any call;
-the capture that reads the blocks has deadlines and never waits for that thread. PortAudio's callback runs
-on a thread of its own and only hands each block over.
+whoever reads the blocks has deadlines and never waits for that thread. PortAudio's callback runs on a
+thread of its own and only hands each block over.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
-from typing import Any
+from typing import Any, Literal
 
-from omniid.audio import routes
+from omniid.audio import portaudio, routes
+from omniid.audio.capture import FIRST_BLOCK_S, LOST_AFTER_S
 from omniid.audio.convert import Converter
 from omniid.audio.frames import BLOCK_S, RATE, Block
+from omniid.audio.hand_over import HandOver
 from omniid.errors import AudioError
 
 _log = logging.getLogger(__name__)
 
-# Ten seconds of blocks: the reader is only ever that late when the machine is in deep trouble.
-HAND_OVER_BLOCKS = 500
-ROUTE_CHECK_S = 0.2
+LISTENING_LOOK_S = 0.2  # how often we see where a sound server has put our stream
+RESTING_LOOK_S = 1.0
 _ODD_FORMATS = (-9997, -9998)  # PortAudio: invalid sample rate, invalid number of channels
 
-
-def load_library() -> Any:
-    """The sound library, ready for use. The first call is slow, and hangs if the sound server hangs.
-
-    Raises:
-        AudioError: PortAudio is not installed (`no_audio_library`) or does not start (`no_microphone`).
-    """
-    try:
-        import sounddevice  # noqa: PLC0415 - it starts the sound system, which may be absent or hang
-    except OSError as error:
-        raise AudioError(
-            "The sound library PortAudio is missing: install it (Debian, Ubuntu: apt install libportaudio2; "
-            "Fedora: dnf install portaudio; macOS: brew install portaudio).",
-            code="no_audio_library",
-        ) from error
-    except Exception as error:
-        if type(error).__name__ != "PortAudioError":  # the class belongs to the module that failed to load
-            raise
-        raise _no_microphone(f"the sound system does not start: {error}") from error
-    return sounddevice
+Stage = Literal["new", "opening", "open", "closed"]
 
 
 class Microphone:
-    """One opening of the microphone. `name`: what `omniid doctor` shows; None is the system's default."""
+    """`name` is one that `omniid devices` shows; None: the system's default. `keep_s`: sound before `listen`.
 
-    is_real = True
-    file_ended = False
-    is_ahead = False
+    `device` is what people call it, once that is known. `muted`: the sound server says so.
+    """
 
-    def __init__(self, name: str | None) -> None:
+    def __init__(self, name: str | None, keep_s: float = 0.0) -> None:
+        self.name = name
+        self.keep_s = keep_s
         self.device = name or "default"
-        self.overflows = 0
-        self._name = name
-        self._handed_over: queue.SimpleQueue[Block | AudioError] = queue.SimpleQueue()
-        self._closing = threading.Event()
-        self._strayed = False
+        self.muted = False
+        self.strayed = False
+        self.outdated = False
+        self.stage: Stage = "new"
+        self._opened_at = 0.0
+        self._handed_over = HandOver(keep_s)
+        self._listening = False
+        self._closing = False
+        self._attention = threading.Event()
         self._converter: Converter | None = None
         self._thread = threading.Thread(target=self._live, name="microphone", daemon=True)
 
+    @property
+    def overflows(self) -> int:
+        return self._handed_over.overflows
+
+    @property
+    def has_sounded(self) -> bool:
+        """Whether a block has come."""
+        return self._handed_over.last_put_at is not None
+
     def open(self) -> None:
+        """Returns at once; what goes wrong is raised by `read`."""
+        self._opened_at = time.monotonic()
+        self.stage = "opening"
         self._thread.start()
 
+    def is_well(self, now: float) -> bool:
+        """Whether blocks come, or may still be expected."""
+        if self._handed_over.error is not None or self.strayed:
+            return False
+        last = self._handed_over.last_put_at
+        return now - self._opened_at <= FIRST_BLOCK_S if last is None else now - last <= LOST_AFTER_S
+
+    def listen(self) -> None:
+        """Blocks count from now on, and those that were kept."""
+        self._listening = True
+        self._handed_over.listen(time.monotonic())
+        self._attention.set()
+
+    def rest(self) -> None:
+        """Nobody listens; stay open and keep the last `keep_s`."""
+        self._listening = False
+        self._handed_over.rest()
+
     def read(self, timeout_s: float) -> Block | None:
-        try:
-            item = self._handed_over.get(timeout=timeout_s)
-        except queue.Empty:
-            return None
-        if isinstance(item, AudioError):
-            raise item
-        if self._converter is not None:
-            return Block(self._converter.convert(item.pcm), item.first_sample_at)
-        return item
+        """The next block, or None when none came in time.
+
+        Raises:
+            AudioError: it cannot be opened.
+        """
+        block = self._handed_over.get(timeout_s)
+        if block is None or self._converter is None:
+            return block
+        converted = self._converter.convert(block.pcm)
+        return Block(converted, block.first_sample_at) if converted else None
 
     def close(self, timeout_s: float) -> bool:
-        self._closing.set()
+        """False when the system did not let go of the device in time. Twice is no harm."""
+        self._closing = True
+        self._attention.set()
+        if self.stage == "new":
+            return True
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _live(self) -> None:
-        """Open, stay until the take is over, close: every native call of this microphone."""
+        """Open, stay until nobody wants it any more, close: every native call of this microphone."""
         try:
-            if self._name is None and routes.hears_only_itself():
-                raise _no_microphone("only the speaker's own sound is left to listen to")
-            stream = self._opened_stream(load_library())
+            stream = self._opened_stream()
         except AudioError as error:
-            self._handed_over.put(error)
+            self.stage = "closed"
+            self._handed_over.fail(error)
             return
+        self.stage = "open"
         try:
             self._follow_route()
         finally:
-            stream.abort(ignore_errors=True)
-            stream.close(ignore_errors=True)
+            portaudio.close(stream)
+            self.stage = "closed"
 
-    def _opened_stream(self, sd: Any) -> Any:
-        """A started stream. PortAudio only learns of devices that came later when it is started anew."""
+    def _opened_stream(self) -> Any:
         try:
-            return self._start_stream(sd, self._index(sd))
-        except (sd.PortAudioError, AudioError) as error:
-            _log.info("the microphone does not open, trying once more with a fresh PortAudio: %s", error)
-        try:
-            sd._terminate()  # noqa: SLF001 - the documented way to look for devices again
-        except sd.PortAudioError as error:
-            _log.debug("PortAudio was not running: %s", error)
-        try:
-            sd._initialize()  # noqa: SLF001
-            return self._start_stream(sd, self._index(sd))
-        except sd.PortAudioError as error:
+            return portaudio.start(self._make_stream)
+        except AudioError as error:
+            if error.code == "no_sound_system":
+                raise _no_microphone(error.message) from error
+            raise
+        except Exception as error:
+            if (
+                type(error).__name__ != "PortAudioError"
+            ):  # the library is loaded late, so its class has no name here
+                raise
             raise _no_microphone(str(error)) from error
 
-    def _index(self, sd: Any) -> int | None:
-        """PortAudio's number for the wanted device; None is its default."""
-        devices = list(sd.query_devices())
-        inputs = {index: str(d["name"]) for index, d in enumerate(devices) if d["max_input_channels"] > 0}
-        if not inputs:
-            raise _no_microphone("the system has no input device")
-        if self._name is None:
-            return None
-        found = [index for index, name in inputs.items() if name == self._name] or [
-            index for index, name in inputs.items() if self._name.casefold() in name.casefold()
-        ]
-        if found:
-            return found[0]
-        sources = routes.sources()
-        if routes.choose(self._name, sources):
-            return next((index for index, name in inputs.items() if name == "pulse"), None)
-        known = [*(source.name for source in sources), *inputs.values()]
-        raise AudioError(
-            f"There is no microphone named {self._name!r} (audio.input_device). "
-            f"There are: {', '.join(repr(name) for name in known)}.",
-            code="device_not_found",
-        )
-
-    def _start_stream(self, sd: Any, index: int | None) -> Any:
+    def _make_stream(self, sd: Any) -> Any:
+        index = self._index(sd)
         try:
-            return self._start_stream_as(sd, index, RATE, 1)
+            return self._stream(sd, index, RATE, 1)
         except sd.PortAudioError as error:
             if error.args[-1] not in _ODD_FORMATS:
                 raise
@@ -147,10 +144,35 @@ class Microphone:
         rate, channels = int(device["default_samplerate"]), min(2, int(device["max_input_channels"]))
         _log.info("the microphone gives no 16 kHz mono, taking %d Hz with %d channels", rate, channels)
         self._converter = Converter(rate, channels)
-        return self._start_stream_as(sd, index, rate, channels)
+        return self._stream(sd, index, rate, channels)
 
-    def _start_stream_as(self, sd: Any, index: int | None, rate: int, channels: int) -> Any:
-        stream = sd.RawInputStream(
+    def _index(self, sd: Any) -> int | None:
+        """PortAudio's number for the wanted device; None is its default."""
+        devices = list(sd.query_devices())
+        inputs = {index: str(d["name"]) for index, d in enumerate(devices) if d["max_input_channels"] > 0}
+        if not inputs:
+            raise _no_microphone("the system has no input device")
+        routes.choose_default()
+        if self.name is None:
+            return None
+        sources = routes.sources()
+        through_server = next((index for index, name in inputs.items() if name == "pulse"), None)
+        if routes.choose(self.name, sources):
+            return through_server
+        found = [index for index, name in inputs.items() if name == self.name] or [
+            index for index, name in inputs.items() if self.name.casefold() in name.casefold()
+        ]
+        if found:
+            return found[0]
+        known = [*(source.name for source in sources), *inputs.values()]
+        raise AudioError(
+            f"There is no microphone named {self.name!r} (audio.input_device): connect it, or choose "
+            f"another. There are: {', '.join(repr(name) for name in known)}.",
+            code="device_not_found",
+        )
+
+    def _stream(self, sd: Any, index: int | None, rate: int, channels: int) -> Any:
+        return sd.RawInputStream(
             samplerate=rate,
             channels=channels,
             dtype="int16",
@@ -158,18 +180,12 @@ class Microphone:
             device=index,
             callback=self._heard,
         )
-        try:
-            stream.start()
-        except sd.PortAudioError:
-            stream.close(ignore_errors=True)
-            raise
-        return stream
 
     def _heard(self, pcm: Any, _frames: int, times: Any, status: Any) -> None:
         """PortAudio's own thread: copy, hand over, nothing else."""
-        if status.input_overflow or self._handed_over.qsize() >= HAND_OVER_BLOCKS:
-            self.overflows += 1
-        if self._strayed or self._handed_over.qsize() >= HAND_OVER_BLOCKS:
+        if status.input_overflow:
+            self._handed_over.overflows += 1
+        if self.strayed or self._closing:
             return
         age = times.currentTime - times.inputBufferAdcTime
         # Some host systems leave the times at zero.
@@ -177,25 +193,35 @@ class Microphone:
         self._handed_over.put(Block(bytes(pcm), time.monotonic() - plausible))
 
     def _follow_route(self) -> None:
-        """Wait for the end, and refuse sound from any source but the one we began with.
+        """Wait for the end, and refuse sound from a source that nobody wanted.
 
-        When a device is pulled, a sound server moves the stream to whatever is left, omniid's own voice
-        among it. Such sound is not taken, so that the capture sees the device as lost.
+        Such sound is not taken, so that the capture sees the device as lost.
         """
         with routes.Route() as route:
-            if route.source is not None:
-                self.device = route.source
-            while not self._closing.wait(ROUTE_CHECK_S):
-                if not self._strayed and route.has_strayed():
-                    _log.warning(
-                        "the microphone has gone and the sound server chose another: not listening to it"
-                    )
-                    self._strayed = True
+            if route.hears_only_itself:
+                self._handed_over.fail(_no_microphone("only the speaker's own sound is left to listen to"))
+                return
+            self._note(route)
+            self._handed_over.allow()
+            while not self._closing:
+                self._attention.clear()
+                if not self._closing:
+                    self._attention.wait(LISTENING_LOOK_S if self._listening else RESTING_LOOK_S)
+                if not self._closing:
+                    route.look()
+                    self._note(route)
+
+    def _note(self, route: routes.Route) -> None:
+        self.device = route.source or self.device
+        self.muted, self.outdated = route.muted, route.outdated
+        if route.strayed and not self.strayed:
+            _log.warning("the microphone has gone and the sound server chose another: not listening to it")
+            self.strayed = True
 
 
 def _no_microphone(why: str) -> AudioError:
     return AudioError(
-        f"No microphone can be opened ({why}): connect one, or choose one with audio.input_device; "
-        "`omniid doctor` names them.",
+        f"No microphone can be opened ({why.rstrip('.')}): connect one, or choose one with "
+        "audio.input_device; `omniid devices` names them.",
         code="no_microphone",
     )

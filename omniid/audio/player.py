@@ -8,7 +8,6 @@ native calls are made by one thread of their own, and whoever waits for it waits
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from omniid.audio import portaudio
 from omniid.audio.sinks import sinks, use_sink
 from omniid.audio.wav_file import WavFilePlayer
 from omniid.errors import AudioError
@@ -67,7 +67,7 @@ class SoundCardPlayer:
 
     def prepare(self) -> None:
         # Nobody looks at the outcome: `open` does the same again, and reports.
-        self._native.submit(_sounddevice)
+        self._native.submit(portaudio.load)
 
     def open(self, rate: int) -> str:
         self._rate = rate
@@ -94,7 +94,7 @@ class SoundCardPlayer:
     def abort(self) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
-            self._call(lambda: _close(stream), HUNG_S)
+            self._call(lambda: portaudio.close(stream), HUNG_S)
 
     def _offer(self, block: bytes) -> int:
         """Hand the block over if there is room; else how many samples of room are lacking."""
@@ -121,50 +121,40 @@ class SoundCardPlayer:
         return AudioError(_HUNG, code="speaker_hung")
 
 
-def _sounddevice() -> Any:
-    """The sound library, which finds the devices when it is imported."""
-    try:
-        import sounddevice  # noqa: PLC0415 - slow, and nobody needs it until something is to be heard
-    except OSError as error:
-        sentence = f"The sound library is missing: install libportaudio2 ({error})."
-        raise AudioError(sentence, code="no_speaker") from error
-    except Exception as error:  # the class of its own error cannot be had while its import fails
-        raise AudioError(f"The sound library found no sound system ({error}).", code="no_speaker") from error
-    return sounddevice
-
-
 def _open(device: str | None, rate: int) -> tuple[Any, str]:
-    """A running stream and its device's name. A first failure may be about a list of devices grown old."""
-    sd = _sounddevice()
+    """A running stream and its device's name."""
+    name = ""
+
+    def make(sd: Any) -> Any:
+        nonlocal name
+        index, name = _choose(sd, device)
+        return sd.RawOutputStream(
+            samplerate=rate,
+            blocksize=round(rate * BLOCK_S),
+            device=index,
+            channels=1,
+            dtype="int16",
+            latency=BUFFER_S,
+        )
+
     try:
-        return _try_open(sd, device, rate)
-    except (AudioError, sd.PortAudioError):
-        _look_again(sd)
-    try:
-        return _try_open(sd, device, rate)
-    except sd.PortAudioError as error:
+        return portaudio.start(make), name
+    except AudioError as error:
+        if error.code == "no_such_speaker":
+            raise
+        raise AudioError(error.message, code="no_speaker") from error
+    except Exception as error:
+        if not _is_portaudios(error):
+            raise
         raise AudioError(
             f"No speaker can be opened: connect one or start the sound server ({_first_line(error)}).",
             code="no_speaker",
         ) from error
 
 
-def _try_open(sd: Any, device: str | None, rate: int) -> tuple[Any, str]:
-    index, name = _choose(sd, device)
-    stream = sd.RawOutputStream(
-        samplerate=rate,
-        blocksize=round(rate * BLOCK_S),
-        device=index,
-        channels=1,
-        dtype="int16",
-        latency=BUFFER_S,
-    )
-    stream.start()
-    return stream, name
-
-
 def _choose(sd: Any, device: str | None) -> tuple[int, str]:
     """PortAudio's index of a device and its name for people."""
+    use_sink(None)
     if device is None:
         chosen = sd.query_devices(None, "output")
         return int(chosen["index"]), str(chosen["name"])
@@ -184,30 +174,19 @@ def _choose(sd: Any, device: str | None) -> tuple[int, str]:
     raise AudioError(f"There is no speaker {device!r}; there are: {names}.", code="no_such_speaker")
 
 
-def _look_again(sd: Any) -> None:
-    """Make PortAudio list the devices anew; a sound server that was started later is seen only then."""
-    # It may have been shut down before, by a time when starting it failed.
-    with contextlib.suppress(sd.PortAudioError):
-        sd._terminate()  # noqa: SLF001 - there is no other way to see new devices
-    try:
-        sd._initialize()  # noqa: SLF001
-    except sd.PortAudioError as error:
-        sentence = f"The sound library found no sound system ({_first_line(error)})."
-        raise AudioError(sentence, code="no_speaker") from error
-
-
-def _close(stream: Any) -> None:
-    with _lost_speaker():
-        stream.abort()
-        stream.close()
-
-
 @contextlib.contextmanager
 def _lost_speaker() -> Iterator[None]:
     try:
         yield
-    except sys.modules["sounddevice"].PortAudioError as error:
+    except Exception as error:
+        if not _is_portaudios(error):
+            raise
         raise AudioError(f"The speaker went away ({_first_line(error)}).", code="speaker_lost") from error
+
+
+def _is_portaudios(error: Exception) -> bool:
+    """The library is loaded late, so the class of its error has no name here."""
+    return type(error).__name__ == "PortAudioError"
 
 
 def _first_line(error: Exception) -> str:

@@ -84,7 +84,7 @@ def has_hung() -> bool:
 @contextlib.contextmanager
 def _in_turn() -> Iterator[threading.Condition]:
     """Nobody else is inside, except who hangs there."""
-    global _turn, _has_hung  # noqa: PLW0603 - the library is one for the whole process, and so is its turn
+    global _turn, _has_hung  # the library is one for the whole process, and so is its turn
     turn = _turn
     if not turn.acquire(timeout=TURN_S):
         _log.warning("the sound library hangs in another thread, going on without it")

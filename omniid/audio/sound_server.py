@@ -52,7 +52,7 @@ def errors() -> tuple[type[Exception], ...]:
 
 
 def use(variable: Variable, name: str | None) -> None:
-    """Streams that this process opens from now on go by that source or sink; None: by the server's default."""
+    """Streams opened from now on use that source or sink; None: what the server has as its default."""
     value = name or _INHERITED[variable]
     if value is None:
         os.environ.pop(variable, None)

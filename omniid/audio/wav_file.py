@@ -11,6 +11,7 @@ from typing import BinaryIO
 from omniid.errors import AudioError
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+HEADER_BYTES = _HEADER.size
 
 
 class WavFilePlayer:
@@ -65,7 +66,7 @@ class WavFilePlayer:
         try:
             self._file.flush()
             self._file.seek(0)
-            self._file.write(_header(self._rate, self._sound_bytes))
+            self._file.write(wav_header(self._rate, self._sound_bytes))
             self._file.flush()
         except OSError as error:
             raise self._failed(error) from error
@@ -76,7 +77,7 @@ class WavFilePlayer:
         if not header:
             return 0
         length = _HEADER.unpack(header)[-1] if len(header) == _HEADER.size else 0
-        if header != _header(self._rate, length):
+        if header != wav_header(self._rate, length):
             raise AudioError(
                 f"{self._path} is no mono 16-bit sound file of {self._rate} Hz; name another or remove it.",
                 code="output_file_unusable",
@@ -95,7 +96,7 @@ class WavFilePlayer:
         return AudioError(f"{self._path} cannot be written ({error.strerror}).", code="output_file_unusable")
 
 
-def _header(rate: int, sound_bytes: int) -> bytes:
+def wav_header(rate: int, sound_bytes: int) -> bytes:
     """The 44 bytes before the samples of a mono 16-bit WAV."""
     riff_bytes = _HEADER.size - 8 + sound_bytes
     return _HEADER.pack(

@@ -26,7 +26,8 @@ Config = Mapping[str, Mapping[str, Any]]
 class PrivateDaemon:
     """`omniid run` as a child process, and the stream of what happens in it.
 
-    `config` holds the sections of a config.toml; `environment` is added to this process's own.
+    `config` holds the sections of a config.toml; `environment` is added to this process's own. No key is
+    listened for unless `config` says so: the user's own daemon may be running beside it.
     """
 
     def __init__(self, folder: Path, config: Config, environment: Mapping[str, str] | None = None) -> None:
@@ -41,7 +42,8 @@ class PrivateDaemon:
             "XDG_DATA_HOME": str(folder / "data"),
             "XDG_STATE_HOME": str(folder / "state"),
         }
-        self._config = {**config, "control": {"socket": self.client.path}}
+        no_key: Config = {"hotkey": {"backend": "none"}}
+        self._config = {**no_key, **config, "control": {"socket": self.client.path}}
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -124,9 +126,19 @@ class PrivateDaemon:
 
 
 def _toml(config: Config) -> str:
-    """The sections as TOML; JSON's strings, numbers, booleans and lists are TOML's too."""
     lines: list[str] = []
     for section, keys in config.items():
         lines.append(f"[{section}]")
-        lines += [f"{key} = {json.dumps(value, default=str)}" for key, value in keys.items()]
+        lines += [f"{key} = {_toml_value(value)}" for key, value in keys.items()]
     return "\n".join([*lines, ""])
+
+
+def _toml_value(value: Any) -> str:
+    """JSON's strings, numbers and booleans are TOML's too; its objects are not."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{key} = {_toml_value(inner)}" for key, inner in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(_toml_value, value)) + "]"
+        case _:
+            return json.dumps(value, default=str)

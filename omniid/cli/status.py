@@ -38,8 +38,17 @@ def _lines(status: dict[str, Any]) -> list[str]:
         *([f"  model       {status['model']}"] if status["model"] else []),
         f"  outbox      {waiting}",
         f"  processes   {workers}",
-        *(f"  problem     {part}: {printable(text)}" for part, text in status["problems"].items()),
+        *_problems(status["problems"]),
     ]
+
+
+def _problems(problems: dict[str, str]) -> list[str]:
+    """Each with its lines; what follows the first is to be copied, and stands as it is."""
+    lines = []
+    for part, text in problems.items():
+        first, *rest = printable(text).splitlines() or [""]
+        lines += [f"  problem     {part}: {first}", *(f"              {line}" for line in rest)]
+    return lines
 
 
 def _microphone(status: dict[str, Any]) -> str:

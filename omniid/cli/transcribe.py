@@ -23,10 +23,13 @@ def transcribe(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A sound file, such as a WAV of any rate.")],
     *,
     send: Annotated[bool, typer.Option("--send", help="Send the words as a voice command.")] = False,
+    profile: Annotated[
+        str | None, typer.Option(help="One of hotkey.profiles, for its language and model.")
+    ] = None,
     json_: JsonFlag = False,
 ) -> None:
     """Print what is said in a recording. Exit code 1 if nothing is."""
-    heard = _recognise(file)
+    heard = _recognise(file, profile)
     if not send:
         if json_:
             print_json(heard)
@@ -39,18 +42,19 @@ def transcribe(
         _send(heard, as_json=json_)
 
 
-def _recognise(file: Path) -> dict[str, Any]:
-    from omniid import config, transcription  # noqa: PLC0415 light verbs do without these
+def _recognise(file: Path, profile: str | None) -> dict[str, Any]:
+    from omniid import config, keys, transcription  # noqa: PLC0415 light verbs do without these
     from omniid.errors import RecognitionError  # noqa: PLC0415
 
     settings = config.load_default()
+    manner = keys.manner(settings.hotkey, profile, "hold")
     try:
-        heard = transcription.transcribe(file, settings)
+        heard = transcription.transcribe(file, settings, manner)
     except RecognitionError as error:
         if error.code != "model_missing":
             raise
         _fetch_model(error)
-        heard = transcription.transcribe(file, settings)
+        heard = transcription.transcribe(file, settings, manner)
     return {"text": "", "reason": None, **dataclasses.asdict(heard)}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -37,8 +36,11 @@ async def call_aside(work: Callable[[], T], within_s: float, undo: Callable[[T],
             result = work()
         except Exception as error:  # noqa: BLE001 - it is raised again where it is awaited
             failure = error
-        with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+        try:
             loop.call_soon_threadsafe(settle, result, failure)
+        except RuntimeError:  # the loop has been closed meanwhile
+            if failure is None and undo is not None:
+                undo(result)  # type: ignore[arg-type]  # as above
 
     threading.Thread(target=run, name="hotkeys", daemon=True).start()
     try:

@@ -1,4 +1,4 @@
-"""What a user writes for a key, such as `ctrl+alt+space`, understood. Pure, and light enough for the settings."""
+"""What a user writes for a key, such as `ctrl+alt+space`, understood. Pure, and light enough for settings."""
 
 from __future__ import annotations
 

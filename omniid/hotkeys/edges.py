@@ -48,7 +48,7 @@ _TABLE: dict[tuple[_State, _Input], tuple[_State, Edge | None]] = {
 
 
 class EdgeFilter:
-    """The filter of one key. `deadline` is when `due` must be called, if nothing comes before; None: never."""
+    """The filter of one key. `deadline` is when to call `due`, if nothing comes before; None: never."""
 
     def __init__(self, *, debounce_s: float = DEBOUNCE_S, grace_s: float = GRACE_S) -> None:
         self.deadline: float | None = None
@@ -87,6 +87,6 @@ class EdgeFilter:
             return []
         self._state, edge = _TABLE[self._state, what]
         self.deadline = now + self._grace_s if self._state is _State.ENDING else None
-        if edge in {Edge.RELEASED, Edge.LOST}:
+        if edge is Edge.RELEASED:
             self._quiet_until = now + self._debounce_s
         return [] if edge is None else [edge]

@@ -1,9 +1,9 @@
 """The keys that a hotkey may use, a row each, by what every backend calls them. Pure numbers and words.
 
-`evdev` is the kernel's key code, `keysym` the X Window System's name (the XDG shortcuts specification uses the
-same), `mac` the virtual key code of macOS; None where its keyboards have no such key. The kernel and macOS
-count places on the keyboard, X counts what the layout makes of them: on a French keyboard the `a` of X is
-where the `q` of the others is.
+`evdev` is the kernel's key code, `keysym` the X Window System's name (the portal's, too), `mac` the virtual
+key code of macOS; None where its keyboards have no such key. The kernel and macOS count places on the
+keyboard, X counts what the layout makes of them: on a French keyboard the `a` of X is where the `q` of the
+others is.
 """
 
 from __future__ import annotations

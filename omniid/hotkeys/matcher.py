@@ -26,7 +26,7 @@ class ChordChange(NamedTuple):
 
 
 class ChordMatcher:
-    """`chords` by owner. Keys are called by their names in `keynames`, keyboards by any name of the caller's."""
+    """`chords` by owner. Keys are called by their names in `keynames`, keyboards by what the caller likes."""
 
     def __init__(self, chords: Mapping[str, Chord]) -> None:
         self._chords = dict(chords)
@@ -36,11 +36,12 @@ class ChordMatcher:
         self.watched = frozenset(chord.key for chord in chords.values()) | MODIFIER_OF.keys()
 
     def key_down(self, keyboard: str, key: str) -> list[ChordChange]:
-        """A key went down; a repeat must not be told."""
-        if key not in self.watched:
+        """A key went down, or repeats."""
+        down = self._down.setdefault(keyboard, set())
+        if key not in self.watched or key in down:
             return []
         modifiers = self._modifiers(without=key)
-        self._down.setdefault(keyboard, set()).add(key)
+        down.add(key)
         found = [
             owner
             for owner, chord in self._chords.items()

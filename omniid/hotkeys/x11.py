@@ -17,6 +17,8 @@ from omniid.hotkeys.x11_keys import Grabs, Plan, connect
 
 ANSWER_WITHIN_S = 10.0
 _SETTLE_S = 0.1  # one change of the layout is told in several events
+# A press sooner after the last one of that key, without a release, is a repeat.
+_REPEATS_WITHIN_MS = 1_500
 
 
 class X11:
@@ -70,7 +72,8 @@ class _Session:
         self._grabs = grabs
         self._filtered = filtered
         self._pressed: dict[str, int] = {}  # the key code that a chord went down with, by owner
-        self._down: set[int] = set()  # a press of one of these is a repeat
+        self._last_press: dict[int, int] = {}  # by key code, in the server's milliseconds
+        self._grabbing: int | None = None  # the key whose press took the keyboard for us
         self._loop = asyncio.get_running_loop()
 
     async def listen(self) -> None:
@@ -89,14 +92,16 @@ class _Session:
                     else:
                         self._on_key(event)
             except HotkeyError as error:
+                self._loop.remove_reader(descriptor)  # at once: its number may soon be another's
                 if not changed.done():
                     changed.set_exception(error)
+
+        descriptor = self._grabs.fileno()
 
         def settle() -> None:
             if not changed.done():
                 changed.set_result(None)
 
-        descriptor = self._grabs.fileno()
         self._loop.add_reader(descriptor, readable)
         try:
             readable()  # what came while we waited for an answer has been read from the socket already
@@ -115,20 +120,33 @@ class _Session:
 
     def _on_key(self, event: Any) -> None:
         if self._grabs.is_press(event):
-            self._on_press(event.detail, event.state)
+            owner = self.plan.owner_of(event.detail, event.state)
+            if owner is not None:
+                self._on_press(owner, event.detail, event.time)
         elif self._grabs.is_release(event):
             self._on_release(event.detail)
 
-    def _on_press(self, key_code: int, state: int) -> None:
-        owner = self.plan.owner_of(key_code, state)
-        if owner is not None and key_code not in self._down:
+    def _on_press(self, owner: str, key_code: int, time_ms: int) -> None:
+        if self._grabbing is None:
+            self._grabbing = key_code
+        last = self._last_press.get(key_code)
+        self._last_press[key_code] = time_ms
+        if last is None or not 0 <= time_ms - last < _REPEATS_WITHIN_MS:
             self._pressed[owner] = key_code
             self._filtered.down(owner)
-        self._down.add(key_code)
 
     def _on_release(self, key_code: int) -> None:
-        self._down.discard(key_code)
+        self._last_press.pop(key_code, None)
         for owner, pressed in list(self._pressed.items()):
             if key_code == pressed or key_code in self.plan.modifier_codes.get(owner, ()):
                 del self._pressed[owner]
                 self._filtered.up(owner)
+        if key_code == self._grabbing:
+            self._grabbing = None
+            self._lose_the_rest()
+
+    def _lose_the_rest(self) -> None:
+        """The server gives the keyboard back, and the releases of what is still held to other programs."""
+        for owner in self._pressed:
+            self._filtered.lose(owner, "no_release")
+        self._pressed.clear()

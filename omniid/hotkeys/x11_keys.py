@@ -67,15 +67,17 @@ def connect(name: str | None) -> Grabs:
     try:
         return Grabs(Display(name))
     except (DisplayError, XauthError, *_FAILED) as error:
-        raise HotkeyError(
-            f"The X display cannot be reached ({error}). Start omniid inside the desktop session, "
-            "or set hotkey.backend to what your session has.",
-            code="no_display",
-        ) from error
+        why = str(error)
+    # Without its cause, which would keep the sockets open that the library leaves behind.
+    raise HotkeyError(
+        f"The X display cannot be reached ({why}). Start omniid inside the desktop session, "
+        "or set hotkey.backend to what your session has.",
+        code="no_display",
+    )
 
 
 class Grabs:
-    """The connection and what is grabbed through it. Only `pending` and `fileno` never wait for the server."""
+    """The connection and what is grabbed through it. Only `hold` waits for the server, once it is made."""
 
     def __init__(self, display: Any) -> None:
         self._display = display
@@ -228,7 +230,8 @@ def _subsets(mask: int) -> list[int]:
 
 def _not_there(chord: Chord, missing: str) -> HotkeyError:
     return HotkeyError(
-        f"This keyboard layout has no {missing}, so {chord} cannot be pressed. Choose another with hotkey.key.",
+        f"This keyboard layout has no {missing}, so {chord} cannot be pressed. Choose another with "
+        "hotkey.key.",
         code="bad_chord",
     )
 

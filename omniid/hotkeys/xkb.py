@@ -16,7 +16,7 @@ _NEW_KEYBOARD_AND_MAP = 1 | 2
 _ALL_MAP_PARTS = 0xFF
 
 
-class _UseExtension(rq.ReplyRequest):
+class _UseExtension(rq.ReplyRequest):  # type: ignore[misc]  # the library has no types
     _request = rq.Struct(
         rq.Card8("opcode"), rq.Opcode(0), rq.RequestLength(), rq.Card16("major"), rq.Card16("minor")
     )
@@ -31,7 +31,7 @@ class _UseExtension(rq.ReplyRequest):
     )
 
 
-class _SelectEvents(rq.Request):
+class _SelectEvents(rq.Request):  # type: ignore[misc]  # the library has no types
     _request = rq.Struct(
         rq.Card8("opcode"),
         rq.Opcode(1),
@@ -45,7 +45,7 @@ class _SelectEvents(rq.Request):
     )
 
 
-class _PerClientFlags(rq.ReplyRequest):
+class _PerClientFlags(rq.ReplyRequest):  # type: ignore[misc]  # the library has no types
     _request = rq.Struct(
         rq.Card8("opcode"),
         rq.Opcode(21),

@@ -1,48 +1,38 @@
-"""Whisper through faster-whisper, and the silero voice detector that comes with it.
+"""Whisper through CTranslate2, with faster-whisper's features and tokens.
 
-Imports numpy, CTranslate2 and onnxruntime: some 100 MB and a second. Import this module only to recognise.
+Imports numpy, CTranslate2 and more: some 100 MB and a second. Import this module only to recognise.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import os
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import ctranslate2
 import faster_whisper
 import numpy as np
-from faster_whisper.vad import get_vad_model
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_suppressed_tokens
 
 from omniid.errors import RecognitionError
+from omniid.recognition.doubt import Attempt, better, is_credible, is_doubtful, loops, token_budget
+from omniid.recognition.encoder import RATE, Encoder
 from omniid.recognition.models import ModelChoice
 from omniid.recognition.recognizer import NOTHING, Recognition, Wishes
 
 _log = logging.getLogger(__name__)
 
-WINDOW_SAMPLES = 512
-BEAM_SIZE = 5  # a fifth slower than 1 here, and it hears "ill-disposed" where 1 hears "old-exposed"
-# One retry, warmer: it ends a loop of repeated words. The default six hold a command up for seconds.
-TEMPERATURES = (0.0, 0.4)
+BEAM_SIZE = 5  # with 1 one word in twenty more is wrong, and the decoder is quick
+DRAFT_BEAM_SIZE = 1
+SURE_LANGUAGE = 0.6  # below, the short window takes one word of English for Japanese or Thai
+CARE_NGRAM = 3  # a second attempt may not say three tokens in the same order twice
 MAX_CPU_THREADS = 4
-# On silence the model writes "You", says itself that nobody spoke, and is half sure of both.
-NO_SPEECH_PROBABILITY = 0.6
-CERTAIN_NO_SPEECH = 0.9
-UNSURE_LOGPROB = -0.7
-MAX_COMPRESSION_RATIO = 2.4
-
-
-class Segment(Protocol):
-    """What faster-whisper says about a stretch of sound."""
-
-    text: str
-    tokens: list[int]
-    avg_logprob: float
-    no_speech_prob: float
-    compression_ratio: float
+MAX_TOKENS = 448
+MAX_VOCABULARY_TOKENS = MAX_TOKENS // 2 - 1
+ENGLISH = "en"
 
 
 class WhisperRecognizer:
@@ -55,55 +45,130 @@ class WhisperRecognizer:
     def __init__(self, choice: ModelChoice, *, device: str, compute_type: str) -> None:
         began = time.monotonic()
         self.model_name = choice.name
-        self._model = _load(choice, device, compute_type)
-        self._detector = get_vad_model()
+        self.may_draft = True
+        self._whisper, self.note = _load(choice, device, compute_type)
+        self._model = self._whisper.model
+        self.device = str(self._model.device)
+        self.compute_type = str(self._model.compute_type)
+        self._tokenizers: dict[str, Tokenizer] = {}
+        self._suppressed: list[int] = list(get_suppressed_tokens(self._tokenizer(ENGLISH), [-1]))
+        self._encoder = Encoder(self._model, self._whisper.feature_extractor)
         self.load_s = time.monotonic() - began
-
-    def speech_probabilities(self, pcm: bytes) -> list[float]:
-        samples = _samples(pcm)
-        if not samples.size:
-            return []
-        padded = np.pad(samples, (0, -samples.size % WINDOW_SAMPLES))
-        return [float(value) for value in self._detector(padded).ravel()]
+        _log.info(
+            "model %s (%s) on %s as %s", choice.name, choice.origin, self._model.device, self.compute_type
+        )
 
     def recognise(self, pcm: bytes, wishes: Wishes, is_cancelled: Callable[[], bool]) -> Recognition:
         try:
-            found, info = self._model.transcribe(
-                _samples(pcm),
-                language=wishes.language if self._model.model.is_multilingual else "en",
-                beam_size=BEAM_SIZE,
-                temperature=TEMPERATURES,
-                condition_on_previous_text=False,
-                compression_ratio_threshold=MAX_COMPRESSION_RATIO,
-                hotwords=", ".join(wishes.vocabulary) or None,
+            return self._recognise(_samples(pcm), wishes, is_cancelled)
+        except (RuntimeError, ValueError) as error:  # what CTranslate2 raises
+            raise RecognitionError(f"The recogniser failed: {error}. Try again.") from error
+
+    def _recognise(self, samples: Any, wishes: Wishes, is_cancelled: Callable[[], bool]) -> Recognition:
+        budget = token_budget(samples.size / RATE)
+        encoded = self._encoder.encode(samples)
+        if is_cancelled():
+            return NOTHING
+        language, chance = self._language(encoded, wishes)
+        prompt = self._prompt(language, wishes.vocabulary)
+        if wishes.is_draft:
+            draft = self._decode(encoded, prompt, budget, beam_size=DRAFT_BEAM_SIZE)
+            return NOTHING if loops(draft.text) else _recognition(draft, language)
+        attempt = self._decode(encoded, prompt, budget) if chance >= SURE_LANGUAGE else None
+        if is_cancelled():
+            return NOTHING
+        if attempt is not None and not is_doubtful(attempt):
+            return _recognition(attempt, language)
+        encoded = self._encoder.encode_fully(samples)
+        if is_cancelled():
+            return NOTHING
+        first_language, (language, _) = language, self._language(encoded, wishes)
+        careful = self._carefully(encoded, self._prompt(language, wishes.vocabulary), budget)
+        if attempt is not None and language == first_language:
+            careful = better(attempt, careful)
+        return NOTHING if is_cancelled() else _recognition(careful, language)
+
+    def _carefully(self, encoded: Any, prompt: list[int], budget: int) -> Attempt:
+        """As the model was trained; where even that goes round in a loop, without saying a thing twice."""
+        attempt = self._decode(encoded, prompt, budget)
+        if not attempt.is_cut and not loops(attempt.text):
+            return attempt
+        return better(attempt, self._decode(encoded, prompt, budget, no_repeat_ngram_size=CARE_NGRAM))
+
+    def _decode(
+        self,
+        encoded: Any,
+        prompt: list[int],
+        budget: int,
+        *,
+        beam_size: int = BEAM_SIZE,
+        no_repeat_ngram_size: int = 0,
+    ) -> Attempt:
+        max_length = min(MAX_TOKENS, len(prompt) + budget)
+        result = self._model.generate(
+            encoded,
+            [prompt],
+            beam_size=beam_size,
+            no_repeat_ngram_size=no_repeat_ngram_size,
+            max_length=max_length,
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_tokens=self._suppressed,
+        )[0]
+        tokens = result.sequences_ids[0]
+        return Attempt(
+            text=self._tokenizer(ENGLISH).decode(tokens).strip(),
+            # CTranslate2 divides by the tokens without the end's, which is in the sum.
+            avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
+            no_speech=float(result.no_speech_prob),
+            is_cut=len(prompt) + len(tokens) >= max_length,
+        )
+
+    def _prompt(self, language: str, vocabulary: Sequence[str]) -> list[int]:
+        """What the decoder goes on from: the words to expect, the language, and no times."""
+        tokenizer = self._tokenizer(language)
+        words = tokenizer.encode(" " + ", ".join(vocabulary))[:MAX_VOCABULARY_TOKENS] if vocabulary else []
+        before = [tokenizer.sot_prev, *words] if words else []
+        return [*before, *tokenizer.sot_sequence, tokenizer.no_timestamps]
+
+    def _language(self, encoded: Any, wishes: Wishes) -> tuple[str, float]:
+        """The wanted language, or the one that is spoken; and how likely that is it."""
+        if not self._model.is_multilingual:
+            return ENGLISH, 1.0
+        if wishes.language is not None:
+            return wishes.language, 1.0
+        found = self._model.detect_language(encoded)[0]
+        return likeliest([(token.strip("<|>"), chance) for token, chance in found], wishes.languages)
+
+    def _tokenizer(self, language: str) -> Tokenizer:
+        """The tokens of a language.
+
+        Raises:
+            ValueError: Whisper has no such language.
+        """
+        if language not in self._tokenizers:
+            self._tokenizers[language] = Tokenizer(
+                self._whisper.hf_tokenizer,
+                self._model.is_multilingual,
+                task="transcribe",
+                language=language,
             )
-            kept = []
-            for segment in found:
-                if is_cancelled():
-                    return NOTHING
-                if is_credible(segment):
-                    kept.append(segment)
-        except (RuntimeError, ValueError) as error:  # CTranslate2's, and faster-whisper's for a bad language
-            raise RecognitionError(f"The recogniser failed: {error}.") from error
-        return join(kept, str(info.language))
+        return self._tokenizers[language]
 
 
-def is_credible(segment: Segment) -> bool:
-    """Whether somebody may have said this."""
-    if segment.compression_ratio > MAX_COMPRESSION_RATIO:
-        return False  # it repeats itself
-    limit = NO_SPEECH_PROBABILITY if segment.avg_logprob < UNSURE_LOGPROB else CERTAIN_NO_SPEECH
-    return segment.no_speech_prob <= limit
+def likeliest(found: Iterable[tuple[str, float]], allowed: Sequence[str]) -> tuple[str, float]:
+    """The likeliest of the allowed languages, and how likely it is that among them it is this one.
+
+    All are allowed when none is that the model knows.
+    """
+    chances = dict(found)
+    known = [code for code in allowed if code in chances] or list(chances)
+    best = max(known, key=chances.__getitem__)
+    return best, chances[best] / max(sum(chances[code] for code in known), 1e-9)
 
 
-def join(segments: list[Any], language: str) -> Recognition:
-    """The segments as one text; its confidence is the mean over all their tokens."""
-    tokens = sum(len(segment.tokens) for segment in segments)
-    if not tokens:
-        return NOTHING
-    logprob = sum(segment.avg_logprob * len(segment.tokens) for segment in segments) / tokens
-    text = " ".join(segment.text.strip() for segment in segments)
-    return Recognition(text=text.strip(), confidence=min(1.0, math.exp(logprob)), language=language)
+def _recognition(attempt: Attempt, language: str) -> Recognition:
+    return Recognition(attempt.text, attempt.confidence, language) if is_credible(attempt) else NOTHING
 
 
 def _samples(pcm: bytes) -> Any:
@@ -111,11 +176,11 @@ def _samples(pcm: bytes) -> Any:
     return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32768.0
 
 
-def _load(choice: ModelChoice, device: str, compute_type: str) -> Any:
-    """The model on the wanted device. "auto" takes a GPU where CTranslate2 can use one."""
+def _load(choice: ModelChoice, device: str, compute_type: str) -> tuple[Any, str | None]:
+    """The model on the wanted device, and what is not as wanted. "auto" takes a GPU where one can be used."""
     chosen = _device(device)
     try:
-        return _load_on(choice, chosen, compute_type)
+        return _load_on(choice, chosen, compute_type), None
     except (RuntimeError, ValueError, OSError) as error:
         if device != "auto" or chosen == "cpu":
             raise RecognitionError(
@@ -123,23 +188,19 @@ def _load(choice: ModelChoice, device: str, compute_type: str) -> Any:
                 "Check recognition.device and recognition.compute_type, or download the model again.",
                 code="model_unusable",
             ) from error
-        _log.warning("the model cannot be loaded on %s, taking the CPU: %s", chosen, error)
-    return _load(choice, "cpu", "auto")
+        note = f"The graphics card cannot be used, so the processor recognises, more slowly: {error}."
+        _log.warning("%s", note)
+    return _load(choice, "cpu", "auto")[0], note
 
 
 def _load_on(choice: ModelChoice, device: str, compute_type: str) -> Any:
-    wanted = compute_type if compute_type != "auto" else "int8" if device == "cpu" else "float16"
-    model = faster_whisper.WhisperModel(
+    return faster_whisper.WhisperModel(
         str(choice.path),
         device=device,
-        compute_type=wanted,
+        compute_type=compute_type if compute_type != "auto" else "int8" if device == "cpu" else "float16",
         cpu_threads=_cpu_threads(),
         local_files_only=True,
     )
-    _log.info(
-        "model %s (%s) on %s as %s", choice.name, choice.origin, model.model.device, model.model.compute_type
-    )
-    return model
 
 
 def _device(wanted: str) -> str:

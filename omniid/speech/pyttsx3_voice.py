@@ -43,11 +43,17 @@ class Pyttsx3Voice:
         self._folder: Path | None = None
         self._folder_lock = threading.Lock()
         self._closed = False
+        self._language: str | None = None
+
+    @property
+    def language(self) -> str | None:
+        return self._language
 
     def prepare(self) -> None:
         if self._engine is None:
             _remove_stale_folders()
             self._engine = self._new_engine()
+            self._language = _language(self._engine)
 
     def synthesize(self, text: str) -> Sound:
         self.prepare()
@@ -64,14 +70,7 @@ class Pyttsx3Voice:
                 shutil.rmtree(self._folder, ignore_errors=True)
 
     def _new_engine(self) -> Any:
-        try:
-            import pyttsx3  # noqa: PLC0415 - only the mouth speaks, and only when asked
-
-            with _no_sound_server():
-                engine = pyttsx3.init()
-        except (ImportError, RuntimeError, OSError) as error:
-            sentence = _NO_ENGINE.get(sys.platform, "No voice can be loaded on this system.")
-            raise SpeechError(f"{sentence} ({error})", code="no_voice_engine") from error
+        engine = load_engine()
         if self._voice is not None:
             engine.setProperty("voice", _find(self._voice, engine.getProperty("voices")))
         engine.setProperty("rate", self._rate)
@@ -118,6 +117,31 @@ class Pyttsx3Voice:
             with self._folder_lock:
                 shutil.rmtree(folder, ignore_errors=True)
                 self._folder = None
+
+
+def load_engine() -> Any:
+    """pyttsx3's engine for this system.
+
+    Raises:
+        SpeechError: there is none, or the library that it needs is missing.
+    """
+    try:
+        import pyttsx3  # noqa: PLC0415 - only the mouth speaks, and only when asked
+
+        with _no_sound_server():
+            return pyttsx3.init()
+    except (ImportError, RuntimeError, OSError) as error:
+        sentence = _NO_ENGINE.get(sys.platform, "No voice can be loaded on this system.")
+        raise SpeechError(f"{sentence} ({error})", code="no_voice_engine") from error
+
+
+def _language(engine: Any) -> str | None:
+    """Of the voice that is set, as the list of voices has it."""
+    used = engine.getProperty("voice")
+    for voice in engine.getProperty("voices"):
+        if voice.id == used and voice.languages:
+            return str(voice.languages[0])
+    return None
 
 
 def _wait_until_idle() -> None:

@@ -2,6 +2,8 @@
 
 Two threads. One makes sound out of sentences, a sentence ahead of the other, which hands it to the player and
 alone decides how each utterance ends: exactly one of `finished` and `failed` is called for each.
+
+A voice that fails or hangs is given up for good, and the sentence is made by the fallback, if there is one.
 """
 
 from __future__ import annotations
@@ -10,19 +12,20 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from omniid.errors import OmniidError, SpeechError
-from omniid.speech.speakable import make_speakable, split_sentences
+from omniid.speech.speakable import speakable
 from omniid.speech.synthesizer import Sound, Synthesizer
 
 BLOCK_S = 0.02
 VOICE_HUNG_S = 10.0
 MAX_WAITING = 100
 _BYTES = 2
+_T = TypeVar("_T")
 
 
 class Output(Protocol):
@@ -41,6 +44,8 @@ class Listener(Protocol):
     def started(self, utterance_id: str, first_sound_at: float, device: str) -> None: ...
     def finished(self, utterance_id: str, cause: str) -> None: ...
     def failed(self, utterance_id: str, error: OmniidError) -> None: ...
+    def replaced(self, error: SpeechError) -> None:
+        """The voice failed and another has taken over; told once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,11 +56,26 @@ class _Utterance:
     stopped: Future[None] = field(default_factory=Future)
 
 
+@dataclass(frozen=True, slots=True)
+class _Job(Generic[_T]):
+    """What a voice is asked to do, kept so that another voice can be asked for the same."""
+
+    work: Callable[[Synthesizer], _T]
+    outcome: Future[_T]
+
+
+class _StoppedError(Exception):
+    """The utterance has been stopped."""
+
+
 class Speaker:
     """Say and stop may be called from any one thread; they return at once."""
 
-    def __init__(self, voice: Synthesizer, output: Output, listener: Listener) -> None:
+    def __init__(
+        self, voice: Synthesizer, output: Output, listener: Listener, *, fallback: Synthesizer | None = None
+    ) -> None:
         self._voice = voice
+        self._fallback = fallback
         self._output = output
         self._listener = listener
         self._waiting: queue.Queue[_Utterance | None] = queue.Queue()
@@ -148,22 +168,67 @@ class Speaker:
 
     def _sounds(self, utterance: _Utterance) -> Iterator[Sound]:
         """The sentences' sounds, each made while the one before it is played; ends early at a stop."""
-        sentences = deque(split_sentences(make_speakable(utterance.text)))
-        made = self._make_next(sentences)
-        while made is not None:
-            either: tuple[Future[Any], ...] = (made, utterance.stopped)
-            wait(either, timeout=VOICE_HUNG_S, return_when=FIRST_COMPLETED)
-            if utterance.stop.is_set():
-                made.cancel()
-                return
-            if not made.done():
-                raise SpeechError("The voice engine hangs.", code="voice_hung")
-            sound = made.result()
-            made = self._make_next(sentences)
-            yield sound
+        try:
+            language = self._outcome(self._ask(_language), utterance)
+            sentences = deque(speakable(utterance.text, language))
+            job = self._make_next(sentences)
+            while job is not None:
+                sound = self._outcome(job, utterance)
+                job = self._make_next(sentences)
+                yield sound
+        except _StoppedError:
+            return
 
-    def _make_next(self, sentences: deque[str]) -> Future[Sound] | None:
-        return self._making.submit(self._voice.synthesize, sentences.popleft()) if sentences else None
+    def _make_next(self, sentences: deque[str]) -> _Job[Sound] | None:
+        if not sentences:
+            return None
+        sentence = sentences.popleft()
+        return self._ask(lambda voice: voice.synthesize(sentence))
+
+    def _ask(self, work: Callable[[Synthesizer], _T]) -> _Job[_T]:
+        return _Job(work, self._making.submit(work, self._voice))
+
+    def _outcome(self, job: _Job[_T], utterance: _Utterance) -> _T:
+        try:
+            return _wait(job, utterance)
+        except SpeechError as error:
+            if self._fallback is None:
+                raise
+            return self._replaced(job.work, error, self._fallback, utterance)
+
+    def _replaced(
+        self,
+        work: Callable[[Synthesizer], _T],
+        error: SpeechError,
+        fallback: Synthesizer,
+        utterance: _Utterance,
+    ) -> _T:
+        """The same work, done by the fallback. If that fails too, the first error is what is told."""
+        if error.code == "voice_hung":
+            self._making = ThreadPoolExecutor(1, thread_name_prefix="voice")
+        self._voice, self._fallback = fallback, None
+        try:
+            made = _wait(self._ask(work), utterance)
+        except SpeechError as second:
+            raise (second if second.code == "voice_hung" else error) from second
+        self._listener.replaced(error)
+        return made
+
+
+def _language(voice: Synthesizer) -> str | None:
+    voice.prepare()
+    return voice.language
+
+
+def _wait(job: _Job[_T], utterance: _Utterance) -> _T:
+    either: tuple[Future[Any], ...] = (job.outcome, utterance.stopped)
+    wait(either, timeout=VOICE_HUNG_S, return_when=FIRST_COMPLETED)
+    if utterance.stop.is_set():
+        job.outcome.cancel()
+        raise _StoppedError
+    if not job.outcome.done():
+        raise SpeechError("The voice engine hangs.", code="voice_hung")
+    return job.outcome.result()
 
 
 def _blocks(sound: Sound) -> Iterator[bytes]:

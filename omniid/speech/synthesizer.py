@@ -32,8 +32,14 @@ class Sound:
 class Synthesizer(Protocol):
     """Text in, sound out. It never plays anything. All but `close` is called from one thread only."""
 
+    @property
+    def language(self) -> str | None:
+        """What it speaks, such as "en-gb"; None where nobody knows. Right once it is prepared."""
+
     def prepare(self) -> None:
         """Load what can be loaded before the first text comes.
+
+        Quick once it has succeeded.
 
         Raises:
             SpeechError: there is no such engine or voice here; a later call may find it.

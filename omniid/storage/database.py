@@ -2,12 +2,14 @@
 
 WAL with `synchronous=FULL`: a committed command survives a power cut. What is asked for while a commit is
 under way shares the next one, so a burst costs one fsync and not one each. A file that fails its check is set
-aside under a name that says when, never deleted, and a fresh one takes its place.
+aside under a name that says when, never deleted, and a fresh one takes its place. With a key the whole file
+is encrypted; a key that does not fit is an error, and the file is left as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 from collections import deque
@@ -20,70 +22,13 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from omniid.errors import StorageError
+from omniid.storage import encryption
+from omniid.storage.encryption import Form
+from omniid.storage.schema import MIGRATIONS
 
 T = TypeVar("T")
 
 _MOST_AT_ONCE = 64
-
-_MIGRATIONS = (
-    """
-    CREATE TABLE commands (
-        id TEXT PRIMARY KEY,
-        position INTEGER NOT NULL,
-        kind TEXT NOT NULL CHECK (kind IN ('voice', 'text')),
-        message TEXT NOT NULL,
-        metadata TEXT NOT NULL,
-        idempotency_key TEXT UNIQUE,
-        state TEXT NOT NULL CHECK (state IN ('queued', 'sending', 'waiting', 'done', 'failed', 'rejected',
-            'needs_auth', 'uncertain', 'expired', 'cancelled', 'dropped')),
-        reason TEXT,
-        reply TEXT,
-        attempts INTEGER NOT NULL DEFAULT 0,
-        answer_wanted INTEGER NOT NULL DEFAULT 1,
-        bytes INTEGER NOT NULL,
-        created_at TEXT NOT NULL,
-        changed_at TEXT NOT NULL,
-        expires_at TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX commands_line ON commands (state, position);
-    CREATE TABLE attempts (
-        command_id TEXT NOT NULL REFERENCES commands (id) ON DELETE CASCADE,
-        number INTEGER NOT NULL,
-        began_at TEXT NOT NULL,
-        written_at TEXT,
-        outcome TEXT,
-        PRIMARY KEY (command_id, number)
-    ) STRICT;
-    """,
-    # `repeat_at`: the backend that may get the command again by itself, since it knew the id when it got it.
-    # `first_message`: what an edited command said when it was accepted; its idempotency key stands for that.
-    # `tally` keeps what the caps and the status need, so that no question about it reads the whole line.
-    """
-    ALTER TABLE commands ADD COLUMN repeat_at TEXT;
-    ALTER TABLE commands ADD COLUMN first_message TEXT;
-    ALTER TABLE attempts ADD COLUMN target TEXT NOT NULL DEFAULT '';
-    ALTER TABLE attempts ADD COLUMN dedupes INTEGER NOT NULL DEFAULT 0;
-    CREATE INDEX commands_expiry ON commands (expires_at) WHERE state = 'queued';
-    CREATE TABLE tally (
-        state TEXT PRIMARY KEY,
-        number INTEGER NOT NULL,
-        bytes INTEGER NOT NULL
-    ) STRICT;
-    INSERT INTO tally SELECT state, count(*), sum(bytes) FROM commands GROUP BY state;
-    CREATE TRIGGER tally_added AFTER INSERT ON commands BEGIN
-        INSERT INTO tally VALUES (new.state, 1, new.bytes)
-            ON CONFLICT (state) DO UPDATE SET number = number + 1, bytes = bytes + excluded.bytes;
-    END;
-    CREATE TRIGGER tally_removed AFTER DELETE ON commands BEGIN
-        UPDATE tally SET number = number - 1, bytes = bytes - old.bytes WHERE state = old.state;
-    END;
-    CREATE TRIGGER tally_moved AFTER UPDATE OF state, bytes ON commands BEGIN
-        UPDATE tally SET number = number - 1, bytes = bytes - old.bytes WHERE state = old.state;
-        INSERT INTO tally VALUES (new.state, 1, new.bytes)
-            ON CONFLICT (state) DO UPDATE SET number = number + 1, bytes = bytes + excluded.bytes;
-    END;
-    """,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +40,16 @@ class _Job:
 class Database:
     """One connection on one thread; `run` brings work to it, and an fsync never stalls the event loop."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: bytes | None = None, *, encrypted: bool = True) -> None:
+        """`key`: 32 random bytes, None for a file in clear.
+
+        A file that is not yet as it should be is made over when it is opened: encrypted where a key is given,
+        in clear again where one is given and not `encrypted`.
+        """
         self._path = path
+        self._key = key
+        self._encrypted = encrypted
+        self._form = encryption.PLAIN
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="storage")
         self._connection: sqlite3.Connection | None = None
         self._waiting: deque[_Job] = deque()
@@ -135,9 +88,26 @@ class Database:
         try:
             # Shielded: a caller that is cancelled must not make a committed step look undone.
             result: T = await asyncio.shield(job.done)
-        except (sqlite3.Error, OSError) as error:
+        except self._form.failures as error:
             raise self._unusable(error) from error
         return result
+
+    async def scrub(self, *, compact: bool = False) -> None:
+        """Leave nothing of what was deleted in the file or its log. `compact`: the file shrinks, too.
+
+        A program that reads the file meanwhile may keep a part of the log until the next time.
+
+        Raises:
+            StorageError: as for `run`.
+        """
+
+        def work() -> None:
+            assert self._connection is not None  # noqa: S101 opened in __aenter__
+            if compact:
+                self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+        await self._on_thread(work)
 
     def _hand_over(self) -> None:
         """Give the thread all that waits, as one transaction."""
@@ -176,10 +146,10 @@ class Database:
         future = asyncio.get_running_loop().run_in_executor(self._thread, work)
         try:
             return await asyncio.shield(future)
-        except (sqlite3.Error, OSError) as error:
+        except self._form.failures as error:
             raise self._unusable(error) from error
 
-    def _unusable(self, error: sqlite3.Error | OSError) -> StorageError:
+    def _unusable(self, error: Exception) -> StorageError:
         return StorageError(
             f"The database {self._path} cannot be used: {error}. "
             "Check the free space and the rights on that folder; nothing was accepted meanwhile."
@@ -187,51 +157,65 @@ class Database:
 
     def _open(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        wanted = encryption.PLAIN
+        if self._key is not None and self._encrypted:
+            wanted = encryption.encrypted(self._key)
+        encryption.discard_unfinished(self._path)
+        is_new = not self._path.exists() or not self._path.stat().st_size
+        found = wanted if is_new else encryption.form_of(self._path, self._key)
+        self._connection = self._checked(found, wanted)
+        if found != wanted and self.set_aside is None:
+            self._connection.close()
+            encryption.convert(self._path, found, wanted)
+            self._connection = self._checked(wanted, wanted)
+
+    def _checked(self, found: Form, wanted: Form) -> sqlite3.Connection:
+        """A connection to a sound file: the one there is, or a fresh one in the form that is wanted."""
+        self._form = found
         try:
-            self._connection = _connect(self._path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
+            return _connect(self._path, found)
+        except found.driver.DatabaseError as error:
+            if isinstance(error, found.driver.OperationalError):
                 raise  # the disk or the rights are at fault, not the file's content
             self.set_aside = _set_aside(self._path)
-            self._connection = _connect(self._path)
+            self._form = wanted
+            return _connect(self._path, wanted)
 
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, form: Form) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        connection.row_factory = sqlite3.Row
+    with contextlib.ExitStack() as undo:
+        connection = undo.enter_context(contextlib.closing(form.connect(path)))
         version = _known_version(connection)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA fullfsync=1")  # macOS: a plain fsync stops at the drive's cache
         connection.execute("PRAGMA foreign_keys=1")
+        connection.execute("PRAGMA secure_delete=1")  # what is deleted is overwritten, and not only let go
         verdict: Any = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
-            raise sqlite3.DatabaseError(str(verdict))
+            raise form.driver.DatabaseError(str(verdict))
         _migrate(connection, version)
-    except (sqlite3.Error, StorageError):
-        connection.close()
-        raise
+        undo.pop_all()
     return connection
 
 
 def _known_version(connection: sqlite3.Connection) -> int:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > len(_MIGRATIONS):
+    if version > len(MIGRATIONS):
         raise StorageError(
             f"The database was written by a newer omniid (schema {version}, this one knows "
-            f"{len(_MIGRATIONS)}). Update omniid; the file has not been touched."
+            f"{len(MIGRATIONS)}). Update omniid; the file has not been touched."
         )
     return version
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
-    for number, script in enumerate(_MIGRATIONS[version:], start=version + 1):
+    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
         connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
 
 

