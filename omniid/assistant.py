@@ -38,6 +38,10 @@ from omniid.events import (
     KeyReleased,
     KeyToggled,
     MicrophoneForbidden,
+    QuestionAnswered,
+    QuestionAsked,
+    QuestionDue,
+    QuestionNotAnswered,
     SpeechRequested,
     StorageFailed,
     StorageWorks,
@@ -47,8 +51,9 @@ from omniid.events import (
     WorkerFailed,
     WorkerStood,
 )
-from omniid.line import Kind, Line, LineSettings, LinkState, Question
+from omniid.line import Kind, Line, LineSettings, LinkState
 from omniid.listening import Capture, Doubt, KeyEvent, Listening, ListeningSettings, TakeEvent
+from omniid.questions import Question, Questions
 from omniid.workers.channel import (
     CaptureEnded,
     CaptureOpened,
@@ -141,17 +146,19 @@ class Assistant:
         self._settings = settings
         self._state = _State()
         self._line = Line(line or LineSettings(), self._tell)
+        self._questions = Questions(self._tell_question)
         self._listening = Listening(
             listening or ListeningSettings(),
             self._state.problems,
             lambda text: self._tell(text, "voice"),
             lambda: self._state.speaking or self._state.utterances > 0,
+            self._questions.answer,
         )
 
     @property
     def questions(self) -> Mapping[str, Question]:
         """What the server has asked and the user has not answered, by its id."""
-        return self._line.questions
+        return self._questions.open
 
     @property
     def doubt(self) -> Doubt | None:
@@ -208,6 +215,8 @@ class Assistant:
                 return self._on_tick(now)
             case WorkerFailed() | WorkerStood() | StorageFailed() | StorageWorks():
                 return self._on_house(event, now)
+            case QuestionAsked() | QuestionAnswered() | QuestionNotAnswered() | QuestionDue():
+                return self._questions.handle(event, now)
             case CommandQueued() | CommandWritten() | CommandMoved():
                 return [*self._listening.on_command(event), *self._line.handle(event, now)]
             case _:
@@ -264,6 +273,9 @@ class Assistant:
             self._state.problems.pop(part, None)
         else:
             self._state.problems[part] = problem
+
+    def _tell_question(self, asked: QuestionAsked, text: str) -> list[Effect]:
+        return self._tell(text, self._line.in_flight.get(asked.command_id or "", "text"), None)
 
     # --- the voice ---------------------------------------------------------------------------------------
 
@@ -348,7 +360,13 @@ class Assistant:
         if unload:
             state.ear_used_at = None
         probe: list[Effect] = [ProbeStorage()] if "storage" in state.problems else []
-        return [*probe, SweepTakes(), *self._line.tick(now), *([ReplaceEar()] if unload else [])]
+        return [
+            *probe,
+            SweepTakes(),
+            *self._questions.tick(now),
+            *self._line.tick(now),
+            *([ReplaceEar()] if unload else []),
+        ]
 
 
 def _headline(state: _State, line: Line, listening: Listening) -> str:

@@ -1,11 +1,16 @@
-"""Whether a take says yes or no to a question. Pure.
+"""What a take says to a question: yes, no, a decision, an answer. Pure.
 
 Only a plain yes or no counts: "no, at six" is a new command, and must not be taken for an answer.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+from omniid.protocol.messages import ApprovalAction
 
 _YES = frozenset(
     {
@@ -36,12 +41,51 @@ _NO = frozenset(
 )
 
 
+_DECISIONS: dict[str, ApprovalAction] = {
+    "approve": "approve_all",
+    "approve all": "approve_all",
+    "approve it": "approve_all",
+    "approve step": "approve_step",
+    "approve this step": "approve_step",
+    "reject": "cancel_all",
+    "reject step": "reject_step",
+    "reject this step": "reject_step",
+    "skip this step": "reject_step",
+    "cancel all": "cancel_all",
+}
+_ANSWER = re.compile(
+    r"(?:my )?(?:answer|reply)\b(?: is| with)?[\s,:.]+(?P<value>\S.*)", re.IGNORECASE | re.DOTALL
+)
+
+
 def verdict(text: str) -> bool | None:
     """True for a yes, False for a no, None for anything else."""
     words = _plain(text)
     if words in _YES:
         return True
     return False if words in _NO else None
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """What a take says to a question of the backend's: a value, or a decision about a draft."""
+
+    value: str | None = None
+    action: ApprovalAction | None = None
+
+
+def answering(kind: Literal["intervention", "approval"], text: str) -> Answering | None:
+    """What a take says to a question of that kind; None when it is a command of its own."""
+    said = verdict(text)
+    if kind == "approval":
+        action = _DECISIONS.get(_plain(text))
+        if action is None and said is not None:
+            action = "approve_all" if said else "cancel_all"
+        return None if action is None else Answering(action=action)
+    if said is not None:
+        return Answering(value="yes" if said else "no")
+    spoken = _ANSWER.fullmatch(text.strip())
+    return Answering(value=spoken["value"]) if spoken else None
 
 
 def _plain(text: str) -> str:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from omniid.events import ConfirmationAnswered, ConfirmationAsked, ConfirmationDue
+from omniid.events import (
+    ConfirmationAnswered,
+    ConfirmationAsked,
+    ConfirmationDue,
+    QuestionDue,
+    QuestionExpired,
+)
 from omniid.fate import State
 from omniid.protocol.chat import Reply
+from omniid.protocol.messages import ApprovalAction
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ class Cue:
 class Announce:
     """Let an event happen that the policy has derived from others, so that everybody sees it."""
 
-    event: ConfirmationAsked | ConfirmationAnswered
+    event: ConfirmationAsked | ConfirmationAnswered | QuestionExpired
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,18 @@ class RemindLater:
     """Have an event come in so many seconds."""
 
     delay_s: float
-    event: ConfirmationDue
+    event: ConfirmationDue | QuestionDue
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerQuestion:
+    """Pass the user's answer on to the backend."""
+
+    question_id: str
+    session_id: str
+    step_id: str | None
+    value: str | None = None
+    action: ApprovalAction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +207,7 @@ Effect = (
     | ShutMicrophone
     | Cue
     | Announce
+    | AnswerQuestion
     | RemindLater
     | Enqueue
     | SendNext

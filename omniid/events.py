@@ -282,6 +282,28 @@ class QuestionAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionNotAnswered:
+    """The user's answer could not be passed on; the question stays open."""
+
+    question_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionDue:
+    """A question has been open for half of its time, or for all of it."""
+
+    question_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionExpired:
+    """Nobody waits for the answer any more."""
+
+    question_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnsweredHere:
     """What the embedded backend said to a command that waits for the remote one; None: it may not answer."""
 
@@ -505,4 +527,7 @@ Event = (
     | AnswerUnwanted
     | SettledHere
     | QuestionAnswered
+    | QuestionNotAnswered
+    | QuestionDue
+    | QuestionExpired
 )

@@ -1,9 +1,9 @@
-"""The region of the policy between the outbox and the backend: the link, the line, the questions. Pure."""
+"""The region of the policy between the outbox and the backend: the link and the line. Pure."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,8 +35,6 @@ from omniid.events import (
     LinkOpened,
     LinkSpoilt,
     LinkStopped,
-    QuestionAnswered,
-    QuestionAsked,
     SendingDue,
     ServerDedupes,
     SettledHere,
@@ -55,7 +53,6 @@ Tell = Callable[[str, Kind, str | None], list[Effect]]
 _OUTCOMES = {"done": State.DONE, "failed": State.FAILED, "needs_auth": State.NEEDS_AUTH}
 _HELD_FOR_S = 3.0
 _MOST_REMEMBERED = 1_000
-_MOST_QUESTIONS = 50
 _OFFLINE = "I am offline. Your command waits, and goes out as soon as I am back."
 _UNCERTAIN = "I cannot tell whether your last command was done. Please check before you repeat it."
 
@@ -67,15 +64,6 @@ class LineSettings:
     uncertain: Literal["ask", "resend", "drop"] = "ask"
     rate_per_minute: int = 0
     fallback: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Something the server asked; it is open until `until`, in monotonic seconds."""
-
-    id: str
-    asked: QuestionAsked
-    until: float
 
 
 class Line:
@@ -98,20 +86,12 @@ class Line:
         # Those the user was told to be uncertain; a late word about any other changes nothing.
         self._uncertain: OrderedDict[str, Kind] = OrderedDict()
         self._unwanted: set[str] = set()
-        self._questions: OrderedDict[str, Question] = OrderedDict()
-        self._questions_asked = 0
         self._asked_here: dict[str, Kind] = {}  # commands the embedded backend has been asked about
-
-    @property
-    def questions(self) -> Mapping[str, Question]:
-        return self._questions
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         match event:
             case LinkDialling() | LinkOpened() | WindowGrew() | ServerDedupes() | LinkLost() | LinkStopped():
                 return self._on_link(event, now)
-            case QuestionAsked() | QuestionAnswered():
-                return self._on_question(event, now)
             case AnsweredHere() | SettledHere():
                 return self._on_answered_here(event)
             case CommandQueued() | LineServed() | SendingDue() | AttemptBegun() | StopRequested():
@@ -120,8 +100,6 @@ class Line:
                 return self._on_command(event, now)
 
     def tick(self, now: float) -> list[Effect]:
-        for question in [each for each in self._questions.values() if each.until <= now]:
-            del self._questions[question.id]
         held = self._held_since is not None and now - self._held_since >= _HELD_FOR_S
         if held:
             self._held_since = None
@@ -296,16 +274,3 @@ class Line:
     def _land(self, command_id: str) -> Kind:
         """Take a command off the wire; how it came in."""
         return self.in_flight.pop(command_id, "text")
-
-    # --- questions ---------------------------------------------------------------------------------------
-
-    def _on_question(self, event: QuestionAsked | QuestionAnswered, now: float) -> list[Effect]:
-        if isinstance(event, QuestionAnswered):
-            self._questions.pop(event.question_id, None)
-            return []
-        self._questions_asked += 1
-        question = Question(f"q{self._questions_asked}", event, now + event.open_for_s)
-        self._questions[question.id] = question
-        while len(self._questions) > _MOST_QUESTIONS:
-            self._questions.popitem(last=False)
-        return self._tell(event.text, self.in_flight.get(event.command_id or "", "text"), None)

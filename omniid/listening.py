@@ -139,7 +139,10 @@ class _State:
 
 
 class Listening:
-    """`tell` says something to the user; `problems` is the assistant's list of them, by part."""
+    """`tell` says something to the user; `problems` is the assistant's list of them, by part.
+
+    `answer` is what words mean to a question of the backend's; None where they mean nothing to one.
+    """
 
     def __init__(
         self,
@@ -147,11 +150,13 @@ class Listening:
         problems: dict[str, str],
         tell: Callable[[str], list[Effect]],
         is_speaking: Callable[[], bool],
+        answer: Callable[[str], list[Effect] | None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._problems = problems
         self._tell = tell
         self._is_speaking = is_speaking
+        self._answer = answer
         self._state = _State()
 
     @property
@@ -321,6 +326,9 @@ class Listening:
         answer = verdict(said.text) if self._state.doubt is not None else None
         if answer is not None:
             return [ForgetTake(take.id), *self._resolve(accepted=answer, by="voice")]
+        answered = None if self._state.doubt is not None else self._answer(said.text)
+        if answered is not None:
+            return [ForgetTake(take.id), *answered]
         replaced = self._replace_doubt()
         metadata = _metadata(said, take.manner)
         if said.confidence >= self._settings.accept and not take.cut_short:

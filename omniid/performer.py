@@ -14,6 +14,7 @@ from omniid.debounce import Latest
 from omniid.ear_performer import EarPerformer
 from omniid.effects import (
     Announce,
+    AnswerQuestion,
     AskHere,
     CancelCapture,
     Cue,
@@ -55,6 +56,8 @@ from omniid.events import (
     CommandRefused,
     Event,
     LineServed,
+    QuestionAnswered,
+    QuestionNotAnswered,
     SendingDue,
     SettledHere,
     SpeechQueued,
@@ -63,7 +66,7 @@ from omniid.events import (
     WriteFailed,
 )
 from omniid.moment import Moment
-from omniid.protocol.link import Outgoing
+from omniid.protocol.link import Answer, Outgoing
 from omniid.storage.outbox import Command, Kind, NewCommand, Outbox, Recipient
 from omniid.workers.channel import Say, SpeechFailed, StopSpeaking, ToMouth
 
@@ -92,6 +95,7 @@ class Link(Protocol):
     @property
     def target_name(self) -> str: ...
     def submit(self, outgoing: Sequence[Outgoing], epoch: int) -> bool: ...
+    def answer(self, answer: Answer) -> bool: ...
     def wake(self) -> None: ...
 
 
@@ -158,6 +162,8 @@ class Performer:
                 self._ear.takes.forget(take_id)
             case SweepTakes():
                 self._ear.takes.sweep(self._clock().wall)
+            case AnswerQuestion():
+                return self._answer(effect)
             case Announce(event=event):
                 return [event]
             case RemindLater(delay_s=delay_s, event=event):
@@ -190,6 +196,11 @@ class Performer:
             case RecordWhatFailed():
                 return await self._record_what_failed()
         return []
+
+    def _answer(self, answer: AnswerQuestion) -> list[Event]:
+        given = Answer(answer.session_id, answer.step_id, answer.value, answer.action)
+        passed_on = self._link.answer(given)
+        return [(QuestionAnswered if passed_on else QuestionNotAnswered)(answer.question_id)]
 
     # --- commands ----------------------------------------------------------------------------------------
 

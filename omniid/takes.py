@@ -1,4 +1,4 @@
-"""The shelf of takes: each take's sound, in the runtime folder (memory, not disk) for as long as it is needed.
+"""The shelf of takes: the sound of each, in the runtime folder (memory, not disk) while it is needed.
 
 The ear writes it; the daemon deletes it when its command is on the wire, or after ten minutes.
 """

@@ -39,8 +39,6 @@ from omniid.events import (
     LinkOpened,
     LinkSpoilt,
     LinkStopped,
-    QuestionAnswered,
-    QuestionAsked,
     SendingDue,
     ServerDedupes,
     SettledHere,
@@ -489,59 +487,6 @@ def test_a_word_about_a_command_that_is_not_on_the_wire_is_kept_by_nobody() -> N
     line = line_after(OPEN, AnswerUnwanted("c1"), AttemptBegun("c1", "text"))
 
     assert said("Sent.", "text", "c1") in line.handle(CommandSettled("c1", DONE), NOW)
-
-
-# --- questions ----------------------------------------------------------------------------------------------
-
-
-def question(number: int = 1, open_for_s: float = 300.0, command_id: str | None = "c1") -> QuestionAsked:
-    text = f"Which Bob? ({number})"
-    return QuestionAsked(command_id, "intervention", text, {}, "s", str(number), open_for_s)
-
-
-def test_a_question_is_open_for_its_time_and_told_as_the_command_came_in() -> None:
-    line = in_flight("c1", kind="voice")
-    asked = question()
-
-    assert line.handle(asked, NOW) == [said("Which Bob? (1)", "voice")]
-    ((name, kept),) = line.questions.items()
-    assert (kept.id, kept.asked, kept.until) == (name, asked, NOW + 300)
-    line.tick(NOW + 299.9)
-    assert list(line.questions) == [name]
-    line.tick(NOW + 300)
-    assert not line.questions
-
-
-def test_a_question_that_is_nobodys_is_told_as_a_text() -> None:
-    assert in_flight("c1", kind="voice").handle(question(command_id=None), NOW) == [
-        said("Which Bob? (1)", "text")
-    ]
-
-
-def test_an_answer_closes_its_question_and_no_other() -> None:
-    line = line_after(OPEN, question(1), question(2))
-    first, second = line.questions
-
-    assert line.handle(QuestionAnswered(first), NOW) == []
-    assert list(line.questions) == [second]
-    line.handle(QuestionAnswered("unknown"), NOW)
-    assert list(line.questions) == [second]
-
-
-def test_each_question_has_its_own_time() -> None:
-    line = line_after(OPEN, question(1, 20.0), question(2, 10.0), question(3, 30.0))
-
-    line.tick(NOW + 20)
-
-    assert [kept.asked.step_id for kept in line.questions.values()] == ["3"]
-
-
-def test_questions_are_bounded_and_the_newest_stay_under_ids_of_their_own() -> None:
-    line = line_after(OPEN, *(question(number) for number in range(60)))
-
-    assert [kept.asked.step_id for kept in line.questions.values()] == [str(n) for n in range(10, 60)]
-    line.handle(question(99), NOW)
-    assert len({kept.id for kept in line.questions.values()}) == 50
 
 
 # --- the embedded backend as a stand-in ---------------------------------------------------------------------

@@ -12,6 +12,7 @@ from support.core import SilentEar, SilentMouth, ear_performer
 from support.moments import START, at, wall
 
 from omniid.effects import (
+    AnswerQuestion,
     AskHere,
     CancelCapture,
     Effect,
@@ -39,6 +40,8 @@ from omniid.events import (
     CommandRefused,
     Event,
     LineServed,
+    QuestionAnswered,
+    QuestionNotAnswered,
     SendingDue,
     SettledHere,
     SpeechQueued,
@@ -49,7 +52,7 @@ from omniid.events import (
 from omniid.fate import State
 from omniid.performer import Asked, Parts, Performer
 from omniid.protocol.chat import Reply
-from omniid.protocol.link import Outgoing
+from omniid.protocol.link import Answer, Outgoing
 from omniid.storage.database import Database
 from omniid.storage.outbox import Limits, NewCommand, Outbox, Recipient, Taken
 from omniid.workers.channel import CancelTake, Say, StartTake, StopSpeaking, StopTake
@@ -67,6 +70,7 @@ class House:
         self.outbox = Outbox(database, Limits(600, 86_400, 3, 10_000))
         self.open = True
         self.submitted: list[Outgoing] = []
+        self.answers: list[Answer] = []
         self.woken = 0
         self.target_name = "a backend"
         self.reminders: list[tuple[float, Event]] = []
@@ -89,6 +93,10 @@ class House:
         assert epoch == EPOCH
         if self.open:
             self.submitted += outgoing
+        return self.open
+
+    def answer(self, answer: Answer) -> bool:
+        self.answers.append(answer)
         return self.open
 
     def wake(self) -> None:
@@ -460,5 +468,18 @@ def test_with_an_idempotency_key_only_the_key_decides_what_is_the_same(tmp_path:
         for key in ("k1", "k2"):
             _, is_new = await house.performer.accept(Asked("text", "Send it", {}, key, "a script"))
             assert is_new
+
+    with_house(tmp_path, work)
+
+
+@pytest.mark.parametrize("open_", [True, False])
+def test_an_answer_is_passed_on_or_said_not_to_be(tmp_path: Path, open_: bool) -> None:
+    async def work(house: House) -> None:
+        house.open = open_
+        effect = AnswerQuestion("q1", "s1", "step", action="approve_all")
+        outcome = (QuestionAnswered if open_ else QuestionNotAnswered)("q1")
+
+        assert await house.performer.perform(effect) == [outcome]
+        assert house.answers == [Answer("s1", "step", None, "approve_all")]
 
     with_house(tmp_path, work)

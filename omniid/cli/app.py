@@ -21,6 +21,7 @@ _VERBS = {
     "ask": "ask",
     "listen": "listen",
     "transcribe": "transcribe",
+    "reply": "reply",
     "say": "voice",
     "hush": "voice",
     "status": "status",

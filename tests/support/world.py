@@ -48,7 +48,7 @@ from omniid.line import LineSettings
 from omniid.moment import Moment
 from omniid.performer import Parts, Performer
 from omniid.protocol.closing import classify_close
-from omniid.protocol.link import Link, LinkSettings, Outgoing
+from omniid.protocol.link import Answer, Link, LinkSettings, Outgoing
 from omniid.protocol.messages import BatchFrame, CommandFrame, PingFrame, parse_client_frame
 from omniid.reactor import Reactor
 from omniid.session import Session
@@ -240,6 +240,9 @@ class Shell:
             return False
         self.now.line += outgoing
         return True
+
+    def answer(self, answer: Answer) -> bool:
+        raise AssertionError(f"nobody asked: {answer}")
 
     def wake(self) -> None:
         pass

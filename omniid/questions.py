@@ -1,0 +1,97 @@
+"""The region of the policy for what the backend asks: held, told, reminded of, answered, expired. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from omniid.consent import Answering, answering
+from omniid.effects import Announce, AnswerQuestion, Effect, RemindLater
+from omniid.events import QuestionAnswered, QuestionAsked, QuestionDue, QuestionExpired, QuestionNotAnswered
+
+_MOST = 50
+_HOW = {
+    "approval": "Say yes to approve it, or no.",
+    "intervention": "Say yes, no, or: answer, and your words.",
+}
+_AWAY = "I could not pass your answer on: the link is away. The question stays open."
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something the server asked; it is open until `until`, in monotonic seconds."""
+
+    id: str
+    asked: QuestionAsked
+    until: float
+
+
+class Questions:
+    """`tell` says something about a command's question to the user."""
+
+    def __init__(self, tell: Callable[[QuestionAsked, str], list[Effect]]) -> None:
+        self._tell = tell
+        self._open: OrderedDict[str, Question] = OrderedDict()
+        self._asked = 0
+
+    @property
+    def open(self) -> Mapping[str, Question]:
+        return self._open
+
+    def handle(
+        self, event: QuestionAsked | QuestionAnswered | QuestionNotAnswered | QuestionDue, now: float
+    ) -> list[Effect]:
+        match event:
+            case QuestionAsked():
+                return self._on_asked(event, now)
+            case QuestionAnswered(question_id=question_id):
+                self._open.pop(question_id, None)
+                return []
+            case QuestionNotAnswered(question_id=question_id):
+                question = self._open.get(question_id)
+                return [] if question is None else self._tell(question.asked, _AWAY)
+            case QuestionDue(question_id=question_id):
+                return self._on_due(question_id, now)
+
+    def tick(self, now: float) -> list[Effect]:
+        """Those whose time is up, whatever became of their reminder."""
+        over = [question.id for question in self._open.values() if question.until <= now]
+        return [effect for question_id in over for effect in self._expire(question_id)]
+
+    def answer(self, text: str) -> list[Effect] | None:
+        """What a take says to the latest question; None when it says nothing to it."""
+        if not self._open:
+            return None
+        question = next(reversed(self._open.values()))
+        said: Answering | None = answering(question.asked.kind, text)
+        if said is None:
+            return None
+        asked = question.asked
+        return [AnswerQuestion(question.id, asked.session_id or "", asked.step_id, said.value, said.action)]
+
+    def _on_asked(self, asked: QuestionAsked, now: float) -> list[Effect]:
+        self._asked += 1
+        question = Question(f"q{self._asked}", asked, now + asked.open_for_s)
+        self._open[question.id] = question
+        while len(self._open) > _MOST:
+            self._open.popitem(last=False)
+        remind = RemindLater(asked.open_for_s / 2, QuestionDue(question.id))
+        return [*self._tell(asked, f"{asked.text} {_HOW[asked.kind]}"), remind]
+
+    def _on_due(self, question_id: str, now: float) -> list[Effect]:
+        question = self._open.get(question_id)
+        if question is None:
+            return []
+        if question.until <= now:
+            return self._expire(question_id)
+        again = RemindLater(question.until - now, QuestionDue(question_id))
+        return [
+            *self._tell(question.asked, f"This still waits for your answer: {question.asked.text}"),
+            again,
+        ]
+
+    def _expire(self, question_id: str) -> list[Effect]:
+        asked = self._open.pop(question_id).asked
+        told = self._tell(asked, f"Too late to answer now: {asked.text}")
+        return [Announce(QuestionExpired(question_id, asked.text)), *told]

@@ -1,0 +1,115 @@
+"""What the backend asks: held, announced, reminded of once, answered, expired."""
+
+from __future__ import annotations
+
+import pytest
+
+from omniid.consent import Answering, answering
+from omniid.effects import Announce, AnswerQuestion, Effect, RemindLater
+from omniid.events import QuestionAnswered, QuestionAsked, QuestionDue, QuestionExpired, QuestionNotAnswered
+from omniid.questions import Questions
+
+NOW = 1_000.0
+
+
+def question(number: int = 1, open_for_s: float = 300.0, kind: str = "intervention") -> QuestionAsked:
+    return QuestionAsked("c1", kind, f"Which Bob? ({number})", {}, "s", str(number), open_for_s)  # type: ignore[arg-type]
+
+
+class Region:
+    def __init__(self, *asked: QuestionAsked) -> None:
+        self.told: list[str] = []
+        self.questions = Questions(self._tell)
+        for each in asked:
+            self.questions.handle(each, NOW)
+
+    def _tell(self, _: QuestionAsked, text: str) -> list[Effect]:
+        self.told.append(text)
+        return []
+
+    @property
+    def open(self) -> list[str | None]:
+        return [each.asked.step_id for each in self.questions.open.values()]
+
+
+def test_a_question_is_told_with_how_to_answer_it_and_is_open_for_its_time() -> None:
+    region = Region()
+
+    assert region.questions.handle(question(), NOW) == [RemindLater(150.0, QuestionDue("q1"))]
+    assert region.told[0].startswith("Which Bob? (1) Say yes, no, or")
+    assert region.questions.tick(NOW + 299.9) == []
+    assert region.questions.tick(NOW + 300) == [Announce(QuestionExpired("q1", "Which Bob? (1)"))]
+    assert "Too late" in region.told[-1]
+    assert region.open == []
+
+
+def test_it_is_reminded_of_once_and_then_expires() -> None:
+    region = Region(question())
+
+    assert region.questions.handle(QuestionDue("q1"), NOW + 150) == [RemindLater(150.0, QuestionDue("q1"))]
+    assert "still waits" in region.told[-1]
+    (expired,) = region.questions.handle(QuestionDue("q1"), NOW + 300)
+    assert isinstance(expired, Announce)
+    assert region.questions.handle(QuestionDue("q1"), NOW + 300) == []
+
+
+def test_an_answer_closes_its_question_and_no_other() -> None:
+    region = Region(question(1), question(2))
+
+    assert region.questions.handle(QuestionAnswered("q1"), NOW) == []
+    assert region.open == ["2"]
+    region.questions.handle(QuestionAnswered("unknown"), NOW)
+    assert region.open == ["2"]
+
+
+def test_an_answer_that_could_not_be_passed_on_is_told_and_the_question_stays() -> None:
+    region = Region(question())
+
+    region.questions.handle(QuestionNotAnswered("q1"), NOW)
+    assert "stays open" in region.told[-1]
+    assert region.open == ["1"]
+
+
+def test_each_question_has_its_own_time() -> None:
+    region = Region(question(1, 20.0), question(2, 10.0), question(3, 30.0))
+
+    region.questions.tick(NOW + 20)
+
+    assert region.open == ["3"]
+
+
+def test_questions_are_bounded_and_the_newest_stay_under_ids_of_their_own() -> None:
+    region = Region(*(question(number) for number in range(60)))
+
+    assert region.open == [str(number) for number in range(10, 60)]
+    region.questions.handle(question(99), NOW)
+    assert len(region.questions.open) == 50
+
+
+def test_a_take_answers_the_latest_question() -> None:
+    region = Region(question(1), question(2, kind="approval"))
+
+    assert region.questions.answer("Yes.") == [AnswerQuestion("q2", "s", "2", action="approve_all")]
+    assert region.questions.answer("What time is it?") is None
+    assert Region().questions.answer("Yes.") is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "means"),
+    [
+        ("approval", "Yes.", Answering(action="approve_all")),
+        ("approval", "Approve this step!", Answering(action="approve_step")),
+        ("approval", "Skip this step.", Answering(action="reject_step")),
+        ("approval", "No.", Answering(action="cancel_all")),
+        ("approval", "Approve the budget of next year", None),
+        ("intervention", "Yes", Answering(value="yes")),
+        ("intervention", "Nope.", Answering(value="no")),
+        ("intervention", "Answer: Bob Smith.", Answering(value="Bob Smith.")),
+        ("intervention", "my answer is five o'clock", Answering(value="five o'clock")),
+        ("intervention", "Answer", None),
+        ("intervention", "Answering machines are old", None),
+        ("intervention", "Call Bob", None),
+    ],
+)
+def test_only_an_explicit_answer_is_one(kind: str, text: str, means: Answering | None) -> None:
+    assert answering(kind, text) == means  # type: ignore[arg-type]
