@@ -59,6 +59,7 @@ from omniid.events import (
     TakeCancelRequested,
     TakeDropped,
     TakeRetried,
+    VoiceMuted,
 )
 from omniid.fate import State
 from omniid.listening import CONFIRM_WITHIN_S, Doubt
@@ -307,7 +308,18 @@ class UserVerbs:
             raise NotFoundError(f"There is no take {take_id!r}. `omniid take list` shows what is kept.")
         return found[0]
 
+    async def mute(self, _: Call) -> Accepted:
+        self._performer.hush()
+        await self._handled(VoiceMuted(muted=True))
+        return Accepted()
+
+    async def unmute(self, _: Call) -> Accepted:
+        await self._handled(VoiceMuted(muted=False))
+        return Accepted()
+
     async def speech_say(self, call: Call) -> SpeechView:
+        if self._assistant.snapshot().muted:
+            raise RefusedError("omniid is muted. Run `omniid unmute` first.", code="muted")
         utterance_id = str(uuid_utils.uuid7())
         self._reactor.post_nowait(SpeechRequested(utterance_id, call.body.text))
         return SpeechView(utterance_id=utterance_id)
@@ -443,6 +455,7 @@ class HouseVerbs:
             questions=len(self._assistant.questions),
             recognising=snapshot.recognising,
             speaking=snapshot.speaking,
+            muted=snapshot.muted,
             outbox={state: counts[state] for state in State if state in counts},
             workers={
                 name: WorkerView(running=child.pid is not None, pid=child.pid)

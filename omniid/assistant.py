@@ -15,6 +15,7 @@ from omniid.effects import (
     Effect,
     ProbeStorage,
     RecordWhatFailed,
+    RememberMuted,
     ReplaceEar,
     Speak,
     StartCapture,
@@ -48,6 +49,7 @@ from omniid.events import (
     TakeCancelRequested,
     TakeDropped,
     TakeRetried,
+    VoiceMuted,
     WorkerFailed,
     WorkerStood,
 )
@@ -115,6 +117,7 @@ class Snapshot:
     hotkey: Hotkey
     model: str | None
     speaking: bool
+    muted: bool
     link: LinkState
     link_reason: str | None
     in_flight: tuple[str, ...]
@@ -129,6 +132,7 @@ class _State:
     kept_open: str | None = None
     hotkey: Hotkey = Hotkey(None, sees_releases=False)
     speaking: bool = False
+    muted: bool = False
     utterances: int = 0  # handed to the voice and not yet over
     held: deque[Speak] = field(default_factory=lambda: deque(maxlen=_MOST_HELD))  # to be said after the take
     problems: dict[str, str] = field(default_factory=dict)
@@ -177,6 +181,7 @@ class Assistant:
             hotkey=state.hotkey,
             model=state.model,
             speaking=state.speaking,
+            muted=state.muted,
             link=self._line.link,
             link_reason=self._line.reason,
             in_flight=tuple(self._line.in_flight),
@@ -209,7 +214,14 @@ class Assistant:
                 return self._on_listening(event, now)
             case ModelReady() | RecogniserNoted() | MicrophoneKept() | HotkeyChanged():
                 return self._on_ear(event)
-            case SpeechRequested() | HushRequested() | SpeechStarted() | SpeechFinished() | SpeechFailed():
+            case (
+                SpeechRequested()
+                | HushRequested()
+                | VoiceMuted()
+                | SpeechStarted()
+                | SpeechFinished()
+                | SpeechFailed()
+            ):
                 return self._on_speech(event)
             case ClockTicked():
                 return self._on_tick(now)
@@ -282,7 +294,7 @@ class Assistant:
     def _tell(self, text: str, kind: Kind, command_id: str | None = None) -> list[Effect]:
         when = self._settings.speak_when
         wanted = when == "always" or (when == "voice" and kind == "voice")
-        if not wanted or self._listening.is_silent(command_id):
+        if not wanted or self._state.muted or self._listening.is_silent(command_id):
             return []
         self._state.held.append(Speak(text, command_id))
         return self._speak_held()
@@ -297,7 +309,8 @@ class Assistant:
         return words
 
     def _on_speech(
-        self, event: SpeechRequested | HushRequested | SpeechStarted | SpeechFinished | SpeechFailed
+        self,
+        event: SpeechRequested | HushRequested | VoiceMuted | SpeechStarted | SpeechFinished | SpeechFailed,
     ) -> list[Effect]:
         match event:
             case SpeechRequested(utterance_id=utterance_id, text=text):
@@ -306,6 +319,10 @@ class Assistant:
             case HushRequested():
                 self._state.utterances = 0
                 return [StopSpeech()]
+            case VoiceMuted(muted=muted):
+                self._state.muted = muted
+                self._state.held.clear()
+                return [*(self._barge_in() if muted else []), RememberMuted(muted)]
             case SpeechStarted():
                 self._state.speaking = True
                 self._state.problems.pop("speaker", None)

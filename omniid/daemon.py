@@ -26,7 +26,8 @@ from omniid.control.stream import EventHub
 from omniid.credentials import Credentials
 from omniid.ear_performer import EarPerformer
 from omniid.errors import StorageError
-from omniid.events import ClockTicked, CommandMoved, Event, MicrophoneForbidden, StopRequested
+from omniid.events import ClockTicked, CommandMoved, Event, MicrophoneForbidden, StopRequested, VoiceMuted
+from omniid.flag import Flag
 from omniid.line import LineSettings
 from omniid.listening import ListeningSettings
 from omniid.metrics import Metrics
@@ -35,7 +36,7 @@ from omniid.reactor import Reactor
 from omniid.storage.database import Database
 from omniid.storage.outbox import Limits, Outbox
 from omniid.storage.owner_lock import OwnerLock
-from omniid.takes import ShutFlag, Takes
+from omniid.takes import Takes
 from omniid.timeline import Timelines
 
 log = structlog.get_logger()
@@ -71,7 +72,7 @@ class _Places:
     socket: Path
     database: Path
     children: Places
-    shut_flag: Path
+    state: Path
 
 
 async def _run(settings: Settings) -> None:
@@ -82,7 +83,7 @@ async def _run(settings: Settings) -> None:
         socket,
         data / "omniid.db",
         Places(runtime / "backend.sock", data / "backend", host.private_folder(runtime / "takes")),
-        host.state_dir() / "microphone-shut",
+        host.state_dir(),
     )
     with _owned(runtime / "omniid.lock"), _owned(data / "omniid.lock"):
         async with Database(places.database) as database:
@@ -112,9 +113,10 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
     session = reach.session(settings, places.children.backend_socket, whoami, clock=clock, post=reactor.post)
     desk = reach.stand_in(settings, places.children.backend_socket, clock=clock, post=reactor.post)
     children = Children(settings, places.children, reactor.post_nowait, session.wake)
-    takes, shut = Takes(places.children.takes), ShutFlag(places.shut_flag)
+    takes = Takes(places.children.takes)
+    shut, muted = Flag(places.state / "microphone-shut"), Flag(places.state / "voice-muted")
     ear = EarPerformer(children.ear, takes, shut)
-    parts = Parts(outbox, session, ear, children.mouth, _later(reactor), desk)
+    parts = Parts(outbox, session, ear, children.mouth, _later(reactor), muted, desk)
     performer = Performer(parts, clock, settings.session.debounce_ms / 1000)
     stop = asyncio.Event()
 
@@ -133,6 +135,8 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
     await _take_stock(outbox, reactor, clock().wall)
     if shut.is_set():
         reactor.post_nowait(MicrophoneForbidden(shut=True))
+    if muted.is_set():
+        reactor.post_nowait(VoiceMuted(muted=True))
     _warn(settings)
 
     sock = bind(places.socket)

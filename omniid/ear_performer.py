@@ -16,7 +16,8 @@ from omniid.effects import (
 )
 from omniid.errors import WorkerError
 from omniid.events import Event
-from omniid.takes import ShutFlag, Takes
+from omniid.flag import Flag
+from omniid.takes import Takes
 from omniid.workers.channel import (
     CancelTake,
     KeepMicrophoneShut,
@@ -49,7 +50,7 @@ class Ear(Protocol):
 
 
 class EarPerformer:
-    def __init__(self, ear: Ear, takes: Takes, shut: ShutFlag) -> None:
+    def __init__(self, ear: Ear, takes: Takes, shut: Flag) -> None:
         self.takes = takes
         self._ear = ear
         self._shut = shut

@@ -192,6 +192,13 @@ class StopSpeech:
 
 
 @dataclass(frozen=True, slots=True)
+class RememberMuted:
+    """Remember over a restart whether omniid is to say nothing."""
+
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ReplaceEar:
     """Give the model's memory back: a fresh ear stands by without one."""
 
@@ -221,5 +228,6 @@ Effect = (
     | RecordWhatFailed
     | Speak
     | StopSpeech
+    | RememberMuted
     | ReplaceEar
 )

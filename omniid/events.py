@@ -150,6 +150,13 @@ class HushRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceMuted:
+    """The user wants omniid to say nothing, or (not `muted`) to speak again."""
+
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechRequested:
     """A text the user asked omniid to say."""
 
@@ -506,6 +513,7 @@ Event = (
     | TakeRetried
     | TakeDropped
     | HushRequested
+    | VoiceMuted
     | SpeechRequested
     | SpeechQueued
     | CommandQueued

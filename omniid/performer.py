@@ -28,6 +28,7 @@ from omniid.effects import (
     ProbeStorage,
     RecogniseAgain,
     RecordWhatFailed,
+    RememberMuted,
     RemindLater,
     ReplaceEar,
     SendLater,
@@ -65,6 +66,7 @@ from omniid.events import (
     StorageWorks,
     WriteFailed,
 )
+from omniid.flag import Flag
 from omniid.moment import Moment
 from omniid.protocol.link import Answer, Outgoing
 from omniid.storage.outbox import Command, Kind, NewCommand, Outbox, Recipient
@@ -114,6 +116,7 @@ class Parts:
     ear: EarPerformer
     mouth: Mouth | None
     later: Callable[[float, Event], None]
+    muted: Flag
     desk: Desk | None = None
 
 
@@ -127,6 +130,7 @@ class Performer:
         self._mouth = parts.mouth
         self._desk = parts.desk
         self._later = parts.later
+        self._muted = parts.muted
         self._clock = clock
         self._latest = Latest(debounce_s)
         self._unrecorded: list[Move] = []
@@ -172,6 +176,8 @@ class Performer:
                 return self._speak(effect)
             case StopSpeech():
                 self.hush()
+            case RememberMuted(muted=muted):
+                self._muted.set(muted)
             case Enqueue():
                 return await self._enqueue(effect)
             case SendNext():

@@ -6,7 +6,6 @@ The ear writes it; the daemon deletes it when its command is on the wire, or aft
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -78,23 +77,3 @@ class Takes:
 
 def _duration_s(size: int) -> float:
     return round(max(0, size - _HEADER_BYTES) / _BYTES_PER_S, 2)
-
-
-class ShutFlag:
-    """Whether the user wants the microphone kept shut; a restart does not open it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def is_set(self) -> bool:
-        return self._path.exists()
-
-    def set(self, shut: bool) -> None:
-        try:
-            if shut:
-                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-            else:
-                self._path.unlink(missing_ok=True)
-        except OSError as error:
-            log.warning("a restart will not remember this", path=str(self._path), problem=error.strerror)

@@ -17,6 +17,7 @@ from omniid.effects import (
     Move,
     ProbeStorage,
     RecordWhatFailed,
+    RememberMuted,
     ReplaceEar,
     SendNext,
     Speak,
@@ -53,6 +54,7 @@ from omniid.events import (
     StorageFailed,
     StorageWorks,
     TakeCancelRequested,
+    VoiceMuted,
     WindowGrew,
     WorkerFailed,
     WorkerStood,
@@ -499,3 +501,13 @@ def test_a_model_that_is_to_be_kept_is_never_unloaded() -> None:
         assistant.handle(event, 0.0)
 
     assert ReplaceEar() not in assistant.handle(ClockTicked(), 1e6)
+
+
+def test_a_muted_voice_stops_says_nothing_and_is_remembered() -> None:
+    assistant = after(READY, BEGUN, STARTED)
+
+    assert assistant.handle(VoiceMuted(muted=True), 0.0) == [StopSpeech(), RememberMuted(muted=True)]
+    assert Speak("Sent.", "c1") not in assistant.handle(settled(), 0.0)
+    assert assistant.snapshot().muted
+    assert assistant.handle(VoiceMuted(muted=False), 0.0) == [RememberMuted(muted=False)]
+    assert assistant.handle(CommandRejected("c2", "too big"), 0.0)[-1] == Speak("Not done: too big.")

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from support.core import SilentEar, SilentMouth, ear_performer
+from support.core import NO_FLAG, SilentEar, SilentMouth, ear_performer
 from support.moments import START, at, wall
 
 from omniid.effects import (
@@ -79,7 +79,7 @@ class House:
 
     def made(self, outbox: Outbox, mouth: SilentMouth | None) -> Performer:
         return Performer(
-            Parts(outbox, self, ear_performer(self.ear), mouth, self.later, self), at, debounce_s=0.3
+            Parts(outbox, self, ear_performer(self.ear), mouth, self.later, NO_FLAG, self), at, debounce_s=0.3
         )
 
     def later(self, delay_s: float, event: Event) -> None:
@@ -389,7 +389,7 @@ def test_the_stand_in_is_asked_where_there_is_one(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         assert await house.performer.perform(AskHere("c1", "voice", "What time is it?")) == []
         assert house.asked == [("c1", "voice", "What time is it?")]
-        parts = Parts(house.outbox, house, ear_performer(house.ear), house.mouth, house.later)
+        parts = Parts(house.outbox, house, ear_performer(house.ear), house.mouth, house.later, NO_FLAG)
         alone = Performer(parts, at)
         assert await alone.perform(AskHere("c2", "voice", "What time is it?")) == [AnsweredHere("c2", None)]
         assert len(house.asked) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from omniid.takes import KEPT_S, ShutFlag, Takes
+from omniid.takes import KEPT_S, Takes
 
 HEADER = 44
 
@@ -59,15 +59,3 @@ def test_what_was_kept_for_long_enough_is_swept_away(tmp_path: Path) -> None:
     assert [take.id for take in takes.list()] == ["new"]
     takes.sweep(now + timedelta(seconds=120))
     assert takes.list() == []
-
-
-def test_the_wish_for_a_shut_microphone_outlives_a_restart(tmp_path: Path) -> None:
-    path = tmp_path / "state" / "shut"
-    assert not ShutFlag(path).is_set()
-
-    ShutFlag(path).set(shut=True)
-    ShutFlag(path).set(shut=True)
-    assert ShutFlag(path).is_set()
-    ShutFlag(path).set(shut=False)
-    ShutFlag(path).set(shut=False)
-    assert not ShutFlag(path).is_set()

@@ -24,6 +24,8 @@ _VERBS = {
     "reply": "reply",
     "say": "voice",
     "hush": "voice",
+    "mute": "voice",
+    "unmute": "voice",
     "status": "status",
     "devices": "devices",
     "events": "events",

@@ -36,6 +36,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
         f"  microphone  {_microphone(status)}",
         f"  key         {_key(status['hotkey'])}",
         *([f"  model       {status['model']}"] if status["model"] else []),
+        *(["  voice       muted; `omniid unmute` lets it speak again"] if status["muted"] else []),
         f"  outbox      {waiting}",
         f"  processes   {workers}",
         *_problems(status["problems"]),

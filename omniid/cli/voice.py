@@ -1,4 +1,4 @@
-"""`omniid say` and `omniid hush`: omniid's own voice."""
+"""`omniid say`, `hush`, `mute` and `unmute`: omniid's own voice."""
 
 from __future__ import annotations
 
@@ -25,3 +25,13 @@ def say(
 def hush() -> None:
     """Be silent at once."""
     Client().call("DELETE", "/v1/speech")
+
+
+def mute() -> None:
+    """Say nothing any more, over restarts too; answers are still shown."""
+    Client().call("POST", "/v1/mute")
+
+
+def unmute() -> None:
+    """Speak again."""
+    Client().call("POST", "/v1/unmute")

@@ -192,6 +192,7 @@ class StatusView(BaseModel):
     questions: int = 0
     recognising: int
     speaking: bool
+    muted: bool = False
     outbox: dict[str, int]
     workers: dict[str, WorkerView]
     problems: dict[str, str]
@@ -255,6 +256,8 @@ VERBS = (
     Verb("devices", "GET", "/v1/devices", "Microphones and speakers.", DevicesView),
     Verb("speech_say", "POST", "/v1/speech", "Say a text.", SpeechView, SpeechRequest),
     Verb("speech_hush", "DELETE", "/v1/speech", "Be silent at once.", Accepted),
+    Verb("mute", "POST", "/v1/mute", "Say nothing any more.", Accepted),
+    Verb("unmute", "POST", "/v1/unmute", "Speak again.", Accepted),
     Verb("reconnect", "POST", "/v1/reconnect", "Replace the link to the backend.", Accepted),
     Verb("shutdown", "POST", "/v1/shutdown", "Stop the daemon.", Accepted),
 )

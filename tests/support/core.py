@@ -25,6 +25,7 @@ from omniid.events import (
     LinkStopped,
 )
 from omniid.fate import State
+from omniid.flag import Flag
 from omniid.host import Clock
 from omniid.line import LineSettings
 from omniid.performer import Asked, Parts, Performer
@@ -36,7 +37,7 @@ from omniid.reactor import Reactor
 from omniid.session import Session, Tokens, Way, link_maker
 from omniid.storage.database import Database
 from omniid.storage.outbox import Limits, Outbox
-from omniid.takes import ShutFlag, Takes
+from omniid.takes import Takes
 from omniid.timeline import Timelines
 from omniid.wire import Target, WireSettings
 from omniid.workers.channel import ToEar, ToMouth
@@ -69,9 +70,12 @@ class SilentMouth:
         pass
 
 
+NO_FLAG = Flag(Path("/nonexistent/flag"))
+
+
 def ear_performer(ear: Ear, folder: Path = Path("/nonexistent")) -> EarPerformer:
     """What acts on an ear; by default nothing is kept of any take."""
-    return EarPerformer(ear, Takes(folder), ShutFlag(folder / "shut"))
+    return EarPerformer(ear, Takes(folder), Flag(folder / "shut"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ class Core:
             post=self._post,
         )
         self.ear, self.mouth = SilentEar(), SilentMouth()
-        parts = Parts(self.outbox, self.session, ear_performer(self.ear), self.mouth, self._later)
+        parts = Parts(self.outbox, self.session, ear_performer(self.ear), self.mouth, self._later, NO_FLAG)
         self.performer = Performer(parts, self.clock, ways.debounce_s)
         self._more = asyncio.Event()
 

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from support.core import SilentEar, SilentMouth, ear_performer
+from support.core import NO_FLAG, SilentEar, SilentMouth, ear_performer
 from support.moments import START, START_MONOTONIC
 
 from omniid.api import CommandVerbs
@@ -318,7 +318,9 @@ class World:
         database = await MortalDatabase(self._path).__aenter__()
         try:
             self.outbox = Outbox(database, self._limits)
-            parts = Parts(self.outbox, self.shell, ear_performer(SilentEar()), SilentMouth(), self._later)
+            parts = Parts(
+                self.outbox, self.shell, ear_performer(SilentEar()), SilentMouth(), self._later, NO_FLAG
+            )
             self.performer = Performer(parts, self.clock)
             self.verbs = CommandVerbs(
                 self.assistant,
