@@ -66,10 +66,13 @@ def said(text: str = "Send it", confidence: float = 0.9, take_id: str = "t1") ->
     return TakeRecognised(take_id, text, confidence, "en", 1.0, 0.8, "tiny.en", 0.0, 0.1)
 
 
+Step = tuple[float, Event | str] | Event | str
+
+
 class Region:
     """The region with what it has told, and each derived event handled as the reactor would."""
 
-    def __init__(self, *before: tuple[float, Event | str] | Event | str) -> None:
+    def __init__(self, *before: Step) -> None:
         self.problems: dict[str, str] = {}
         self.told: list[str] = []
         self.speaking = False
@@ -312,8 +315,8 @@ def test_a_take_whose_command_is_over_is_kept_no_longer(state: State) -> None:
 
 # --- the doubt ----------------------------------------------------------------------------------------------
 
-ASKED = [PRESSED, RELEASED, ENDED, said(confidence=0.5)]
-ANSWER = [KeyPressed("key", "t2"), (1.0, KeyReleased("key")), CaptureEnded("t2", "released", 1.0, 1.0, 0)]
+ASKED: list[Step] = [PRESSED, RELEASED, ENDED, said(confidence=0.5)]
+ANSWER: list[Step] = [KeyPressed("key", "t2"), (1.0, KeyReleased("key")), CaptureEnded("t2", "released", 1.0, 1.0, 0)]
 ACCEPTED = Enqueue("t1", "Send it", UNSURE)
 
 
@@ -578,12 +581,13 @@ class FakeEar:
         if what in {"words", "doubt", "none", "fail"} and self.recognising:
             take_id = self.recognising.pop(0)
             self.ended.append(take_id)
-            return {
+            endings: dict[str, Event] = {
                 "words": said("Call Bob", 0.9, take_id),
                 "doubt": said("Call Bob", 0.5, take_id),
                 "none": TakeEmpty(take_id, "no_speech"),
                 "fail": TakeFailed(take_id, "recognition_failed", "It failed."),
-            }[what]
+            }
+            return endings[what]
         return None
 
     def hang(self) -> None:

@@ -55,10 +55,11 @@ def breath(seconds: float, dice: Dice) -> Any:
 def music(seconds: float, dice: Dice) -> Any:
     """Chords, a melody with vibrato, and drums."""
     beat = 60 / dice.uniform(80, 140)
-    sound = 0.3 * np.abs(pink(seconds, dice)).max() * np.zeros(moments(seconds).size)
+    sound, root = np.zeros(moments(seconds).size), 110.0
     for index in range(int(seconds / beat)):
         start = int(index * beat * RATE)
-        root = 110 * 2 ** (dice.choice([0, 3, 5, 7, 8]) / 12) if index % 4 == 0 or index == 0 else root
+        if index % 4 == 0:
+            root = 110 * 2 ** (dice.choice([0, 3, 5, 7, 8]) / 12)
         for step in (0, 4, 7):
             _mix(sound, start, 0.05 * _note(root * 2 ** (step / 12), beat, dice, vibrato=0.0))
         melody = root * 2 ** (dice.choice([0, 2, 4, 5, 7, 9, 11, 12]) / 12 + 1)

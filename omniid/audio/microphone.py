@@ -112,7 +112,6 @@ class Microphone:
             self.stage = "closed"
             self._handed_over.fail(error)
             return
-        self.stage = "open"
         try:
             self._follow_route()
         finally:
@@ -202,6 +201,7 @@ class Microphone:
                 self._handed_over.fail(_no_microphone("only the speaker's own sound is left to listen to"))
                 return
             self._note(route)
+            self.stage = "open"
             self._handed_over.allow()
             while not self._closing:
                 self._attention.clear()

@@ -1,8 +1,8 @@
 """PortAudio, used in turn by the microphone and the speaker of one process.
 
 It cannot open, close and look for devices in parallel, and looking for devices anew closes every stream. So
-these go one at a time, and devices are looked for only while nothing is open. A call that hangs keeps its
-turn for good; the others then go on without it, and the process should soon be replaced.
+these go one at a time, and devices are looked for only while nothing is open. Nobody waits for long for a
+call that hangs: the others go on beside it, and the process should soon be replaced.
 """
 
 from __future__ import annotations
@@ -19,9 +19,17 @@ _log = logging.getLogger(__name__)
 
 TURN_S = 0.5
 
-_turn = threading.Condition()
-_streams: set[int] = set()
-_has_hung = False
+
+class _Use:
+    """Who uses the library; it is one for the whole process. `hanging`: turns nobody waits for any more."""
+
+    def __init__(self) -> None:
+        self.turn = threading.Condition()
+        self.hanging: set[threading.Condition] = set()
+        self.streams: set[int] = set()
+
+
+_use = _Use()
 
 
 def load() -> Any:
@@ -60,7 +68,7 @@ def start(make: Callable[[Any], Any]) -> Any:
         try:
             return _started(make(sd), sd)
         except (sd.PortAudioError, AudioError) as error:
-            if _has_hung or not turn.wait_for(lambda: not _streams, TURN_S):
+            if _use.hanging or not turn.wait_for(lambda: not _use.streams, TURN_S):
                 raise
             _log.info("no stream opens, looking for devices anew: %s", error)
         _look_again(sd)
@@ -72,28 +80,28 @@ def close(stream: Any) -> None:
     with _in_turn() as turn:
         stream.abort(ignore_errors=True)
         stream.close(ignore_errors=True)
-        _streams.discard(id(stream))
+        _use.streams.discard(id(stream))
         turn.notify_all()
 
 
 def has_hung() -> bool:
-    """Whether a call has hung, so that this process will not see new devices any more."""
-    return _has_hung
+    """Whether a call hangs, so that this process does not see new devices."""
+    return bool(_use.hanging)
 
 
 @contextlib.contextmanager
 def _in_turn() -> Iterator[threading.Condition]:
     """Nobody else is inside, except who hangs there."""
-    global _turn, _has_hung  # the library is one for the whole process, and so is its turn
-    turn = _turn
+    turn = _use.turn
     if not turn.acquire(timeout=TURN_S):
         _log.warning("the sound library hangs in another thread, going on without it")
-        _turn, _has_hung = threading.Condition(), True
-        turn = _turn
+        _use.hanging.add(turn)
+        _use.turn = turn = threading.Condition()
         turn.acquire()
     try:
         yield turn
     finally:
+        _use.hanging.discard(turn)
         turn.release()
 
 
@@ -103,7 +111,7 @@ def _started(stream: Any, sd: Any) -> Any:
     except sd.PortAudioError:
         stream.close(ignore_errors=True)
         raise
-    _streams.add(id(stream))
+    _use.streams.add(id(stream))
     return stream
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from omniid.cli.level_meter import Measured
 
 _INDENT = 4
+_NOTHING = "There is no sound device: connect one, or start the sound server (PipeWire or PulseAudio)."
 _MUTED = "It gives nothing but zeros: it is muted or switched off. Unmute it, or choose another microphone."
 
 
@@ -44,8 +45,9 @@ def devices(
     else:
         _print("Microphones", found["inputs"])
         _print("Speakers", found["outputs"])
-    if found["problem"] is not None:
-        print(printable(found["problem"]), file=sys.stderr)
+    problem = found["problem"] or (None if found["inputs"] or found["outputs"] else _NOTHING)
+    if problem is not None:
+        print(printable(problem), file=sys.stderr)
         raise typer.Exit(EXIT_FAILED)
 
 

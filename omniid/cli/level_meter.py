@@ -59,17 +59,19 @@ def measure(device: str | None, *, is_shown: bool, seconds: float = MEASURE_S) -
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 ourselves
     measured = Measured()
     try:
-        with _drawing(is_shown=is_shown) as draw, contextlib.suppress(KeyboardInterrupt):
+        with _drawing(is_shown=is_shown) as draw:
             assert child.stdout is not None  # noqa: S101 it was asked for above
             for said in _said(child.stdout, seconds):
                 measured.take_in(said)
                 if "peak_db" in said:
                     draw(said["peak_db"])
+        if not measured.levels and measured.problem is None:
+            measured.problem = _NO_SOUND
+    except KeyboardInterrupt:
+        measured.problem = None  # the user has seen enough
     finally:
         child.kill()
         child.communicate()
-    if not measured.levels and measured.problem is None:
-        measured.problem = _NO_SOUND
     return measured
 
 

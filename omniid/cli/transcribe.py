@@ -61,7 +61,8 @@ def _recognise(file: Path, profile: str | None) -> dict[str, Any]:
 def _fetch_model(missing: Exception) -> None:
     """Download a model, as the last of the ways to have one; where that fails all the ways are named."""
     from omniid.errors import RecognitionError  # noqa: PLC0415
-    from omniid.recognition.models import FALLBACK, download  # noqa: PLC0415
+    from omniid.recognition.download import download  # noqa: PLC0415
+    from omniid.recognition.models import FALLBACK  # noqa: PLC0415
 
     print(f"There is no speech model on this machine yet; downloading {FALLBACK}.", file=sys.stderr)
     try:

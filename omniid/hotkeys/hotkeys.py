@@ -14,7 +14,6 @@ import structlog
 from omniid.errors import HotkeyError
 from omniid.hotkeys.choice import XWAYLAND_NOTE, advice, candidates, is_wayland
 from omniid.hotkeys.contract import Backend, Binding, Keys, Live
-from omniid.hotkeys.session import session_environment
 
 log = structlog.get_logger()
 
@@ -50,25 +49,21 @@ class Pace:
     slow_after_s: float = 15.0
 
 
-def open_backend(name: str, environ: Mapping[str, str]) -> Backend:
-    """The backend of that name for that session, its library loaded.
+def open_backend(name: str) -> Backend:
+    """The backend of that name, its library loaded.
 
     Raises:
         HotkeyError: `no_library`.
     """
     module, what = _CLASSES[name]
     try:
-        kind = getattr(importlib.import_module(module), what)
+        backend: Backend = getattr(importlib.import_module(module), what)()
     except ImportError as error:
         extra = "omniid[evdev]" if name == "evdev" else "omniid"
         raise HotkeyError(
             f"The library for the key by way of {name} is not installed: pip install '{extra}'.",
             code="no_library",
         ) from error
-    if name == "x11" and "XAUTHORITY" in environ:  # python-xlib takes it from nowhere else
-        os.environ["XAUTHORITY"] = environ["XAUTHORITY"]
-    where = {"x11": "DISPLAY", "portal": "DBUS_SESSION_BUS_ADDRESS"}.get(name)
-    backend: Backend = kind(environ.get(where)) if where else kind()
     return backend
 
 
@@ -87,7 +82,7 @@ class Hotkeys:
         *,
         environ: Mapping[str, str] = os.environ,
         platform: str = sys.platform,
-        opener: Callable[[str, Mapping[str, str]], Backend] = open_backend,
+        opener: Callable[[str], Backend] = open_backend,
         pace: Pace = Pace(),
     ) -> None:
         self._bindings = bindings
@@ -119,13 +114,12 @@ class Hotkeys:
 
     async def _round(self) -> float:
         """Try each backend until one has been live. Returns for how long it was, in seconds."""
-        environ = await session_environment(self._environ)
-        for name in candidates(self._platform, environ, self._wanted):
+        for name in candidates(self._platform, self._environ, self._wanted):
             if name in self._given_up:
                 continue
             began = asyncio.get_running_loop().time()
             try:
-                await self._listen(name, environ)
+                await self._listen(name)
             except HotkeyError as error:
                 log.debug("a backend does not listen", backend=name, code=error.code, reason=error.message)
                 self._reasons[name] = error
@@ -137,8 +131,8 @@ class Hotkeys:
                 break
         return 0.0
 
-    async def _listen(self, name: str, environ: Mapping[str, str]) -> None:
-        backend = self._opener(name, environ)
+    async def _listen(self, name: str) -> None:
+        backend = self._opener(name)
         slow = asyncio.get_running_loop().call_later(
             self._pace.slow_after_s, self._say, NotLive("waiting", _WAITING.format(name=name))
         )
@@ -146,7 +140,7 @@ class Hotkeys:
         def on_live(live: Live) -> None:
             slow.cancel()
             self._reasons.clear()
-            if name == "x11" and is_wayland(environ):
+            if name == "x11" and is_wayland(self._environ):
                 live = replace(live, note=" ".join(filter(None, (XWAYLAND_NOTE, live.note))))
             self._say(live)
 

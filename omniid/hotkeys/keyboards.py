@@ -61,49 +61,51 @@ class Evdev:
             FilteredKeys(owners, keys) as filtered,
             _Keyboards(ChordMatcher(owners), filtered) as all_,
         ):
-            touched = {path.name for path in self._folder.glob("event*")}
+            touched = self._all_names()
             told: Live | None = None
-            some_denied = False
             while True:
-                denied = await self._follow(touched, all_)
-                if denied and told is None and not all_.paths:
+                await self._follow(touched, all_)
+                if all_.denied and told is None and not all_.paths:
                     raise _no_access(self._folder)
-                some_denied |= denied
-                note = (_SOME_DENIED if some_denied else None) if all_.paths else _NO_KEYBOARD
-                live = Live(self.name, note=note)
+                live = Live(self.name, note=_note(all_))
                 if live != told:
                     on_live(live)
                     told = live
                 touched = await watch.changes()
                 if "" in touched:
-                    touched = {path.name for path in self._folder.glob("event*")} | {
-                        p.name for p in all_.paths
-                    }
+                    touched = self._all_names() | {path.name for path in all_.paths}
 
-    async def _follow(self, names: Iterable[str], keyboards: _Keyboards) -> bool:
-        """Open what has come and close what has gone. Returns whether a device may not be read."""
-        denied = False
+    def _all_names(self) -> set[str]:
+        return {path.name for path in self._folder.glob("event*")}
+
+    async def _follow(self, names: Iterable[str], keyboards: _Keyboards) -> None:
+        """Open what has come and close what has gone."""
         for path in (self._folder / name for name in sorted(names) if name.startswith("event")):
             if not path.exists():
                 keyboards.remove(path)
             elif path not in keyboards.paths:
-                denied |= await _open(path, keyboards)
-        return denied
+                await _open(path, keyboards)
 
 
-async def _open(path: Path, keyboards: _Keyboards) -> bool:
-    """Returns whether it may not be read. Waking a device up can take its time."""
+async def _open(path: Path, keyboards: _Keyboards) -> None:
+    """Waking a device up can take its time."""
+    keyboards.denied.discard(path)
     try:
         device = await call_aside(
             lambda: InputDevice(path, readonly=True), OPEN_WITHIN_S, lambda late: late.close()
         )
-    except PermissionError:
-        return True
+    except PermissionError:  # a new device's permissions may come a moment later
+        keyboards.denied.add(path)
     except (OSError, TimeoutError) as error:  # gone again, or nothing that evdev understands
         log.debug("an input device cannot be opened", path=str(path), error=str(error))
-        return False
-    keyboards.add(path, device)
-    return False
+    else:
+        keyboards.add(path, device)
+
+
+def _note(keyboards: _Keyboards) -> str | None:
+    if not keyboards.paths:
+        return _NO_KEYBOARD
+    return _SOME_DENIED if keyboards.denied else None
 
 
 @dataclass(slots=True)
@@ -118,6 +120,7 @@ class _Keyboards:
     def __init__(self, matcher: ChordMatcher, filtered: FilteredKeys) -> None:
         self._matcher = matcher
         self._filtered = filtered
+        self.denied: set[Path] = set()  # what may not be read
         self._open: dict[Path, _Keyboard] = {}
         self._name_of = {KEYS[name].evdev: name for name in matcher.watched}
         self._loop = asyncio.get_running_loop()
@@ -146,6 +149,7 @@ class _Keyboards:
 
     def remove(self, path: Path) -> None:
         """A keyboard has gone; what it held down is lost."""
+        self.denied.discard(path)
         keyboard = self._open.pop(path, None)
         if keyboard is not None:
             self._close(keyboard)

@@ -139,9 +139,13 @@ def name_of(key: Any, codes: Mapping[int, str]) -> str | None:
 
 
 def may_listen() -> bool:
-    """Whether macOS lets us listen. True where the question has no meaning."""
+    """Whether macOS lets us listen; it asks the user the first time. True where there is no such question."""
     try:
-        return bool(ctypes.CDLL(_IOKIT).IOHIDCheckAccess(_LISTENING) == _GRANTED)
+        system = ctypes.CDLL(_IOKIT)
+        if system.IOHIDCheckAccess(_LISTENING) == _GRANTED:
+            return True
+        system.IOHIDRequestAccess.restype = ctypes.c_bool
+        return bool(system.IOHIDRequestAccess(_LISTENING))
     except (OSError, AttributeError):  # another system, or macOS before 10.15
         return True
 

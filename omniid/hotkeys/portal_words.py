@@ -20,8 +20,14 @@ def trigger(chord: Chord) -> str:
 
 
 def shortcut_id(owner: str) -> str:
-    """An owner's name as one that every desktop takes."""
-    return "".join(letter if letter.isalnum() else "-" for letter in owner)
+    """An owner's name as one that every desktop takes, such as `hotkey-notes`. No two become one."""
+    return "".join(_plain(letter) for letter in owner)
+
+
+def _plain(letter: str) -> str:
+    if letter.isascii() and letter.isalnum():
+        return letter
+    return "-" if letter == ":" else f"_{ord(letter):x}_"
 
 
 def note_of(bindings: Sequence[Binding], shortcuts: Mapping[str, str]) -> str:

@@ -6,7 +6,9 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import reduce
 from itertools import combinations
+from operator import or_
 from typing import Any, NamedTuple
 
 import structlog
@@ -201,7 +203,7 @@ class _Keyboard:
             if missing:
                 refusals.append(_not_there(chord, missing[0]))
             else:
-                found[owner] = Place(key_code, sum(masks.values()))
+                found[owner] = Place(key_code, reduce(or_, masks.values(), 0))
         return found, refusals
 
     def codes_of(self, mask: int) -> frozenset[int]:

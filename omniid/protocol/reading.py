@@ -107,7 +107,7 @@ def raw(frame: BaseModel) -> dict[str, Any]:
     """The frame as it came, or what it was where that is too much to keep."""
     content = frame.model_dump(by_alias=True, exclude_none=True)
     size = _size(content)
-    return content if size <= MOST_RAW_BYTES else {"type": type_of(frame), "omitted_bytes": size}
+    return content if size <= MOST_RAW_BYTES else {"type": content.get("type"), "omitted_bytes": size}
 
 
 def _size(value: object) -> int:

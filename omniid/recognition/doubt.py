@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-DOUBTFUL_LOGPROB = -0.8
+DOUBTFUL_CONFIDENCE = 0.5  # one take in seven, and half of those are wrong
 # On silence the model writes "You", says itself that nobody spoke, and is half sure of both.
 NO_SPEECH_PROBABILITY = 0.6
 CERTAIN_NO_SPEECH = 0.9
@@ -29,17 +29,42 @@ class Attempt:
     """What the model made of a sound. `avg_logprob` is over its tokens, the end's among them.
 
     `no_speech`: how likely it is, says the model, that nobody spoke. `is_cut`: its tokens ran out.
+    `confidence`: how sure it is of the words, 0 to 1.
     """
 
     text: str
     avg_logprob: float
     no_speech: float
     is_cut: bool
+    confidence: float
 
-    @property
-    def confidence(self) -> float:
-        """The mean token probability, 0 to 1."""
-        return min(1.0, math.exp(self.avg_logprob))
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to understand a sound. `logprob` is the sum over so many tokens, the end's among them."""
+
+    text: str
+    logprob: float
+    tokens: int
+
+
+def confidence(readings: Sequence[Reading]) -> float:
+    """How sure the words of the first reading are, 0 to 1, given all that were thought of.
+
+    The mean token probability alone says little: it doubts the spelling of "Stop!" as much as a word it
+    misheard. So readings with the same words count as one, and their mean token probability is weighed
+    against those with others: the geometric mean of it and of the share that says these words.
+    """
+    best = readings[0]
+    words = _words(best.text)
+    chances = [math.exp(min(0.0, reading.logprob)) for reading in readings]
+    same = sum(
+        chance for chance, reading in zip(chances, readings, strict=True) if _words(reading.text) == words
+    )
+    if not same:
+        return 0.0
+    share = same / sum(chances)
+    return math.sqrt(min(1.0, same) ** (1 / best.tokens) * share)
 
 
 def token_budget(seconds: float) -> int:
@@ -51,7 +76,7 @@ def is_doubtful(attempt: Attempt) -> bool:
     """Whether to try again with more care."""
     return (
         attempt.is_cut
-        or attempt.avg_logprob < DOUBTFUL_LOGPROB
+        or attempt.confidence < DOUBTFUL_CONFIDENCE
         or attempt.no_speech > NO_SPEECH_PROBABILITY
         or loops(attempt.text)
     )
@@ -67,7 +92,7 @@ def is_credible(attempt: Attempt) -> bool:
 
 def better(first: Attempt, second: Attempt) -> Attempt:
     """The one to believe: no loop if there is a choice, then the surer."""
-    return max(first, second, key=lambda attempt: (not _is_stuck(attempt), attempt.avg_logprob))
+    return max(first, second, key=lambda attempt: (not _is_stuck(attempt), attempt.confidence))
 
 
 def loops(text: str) -> bool:

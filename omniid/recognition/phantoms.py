@@ -2,7 +2,7 @@
 
 It learned from subtitles: silence at their end goes with thanks and credits. Credits are never a command.
 A courtesy may be one, so it is refused only where there was hardly any speech: a clear "you" has a quarter of
-a second of it and is half sure, the "you" that nobody said is a third sure at most.
+a second of it and is quite sure, the "you" that nobody said is half sure at most.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import re
 import unicodedata
 
 LITTLE_SPEECH_S = 0.5
-HARDLY_SPEECH_S = 0.2
-CLEAR_CONFIDENCE = 0.45
+HARDLY_SPEECH_S = 0.15
+CLEAR_CONFIDENCE = 0.6
 
 _ANNOTATION = re.compile(r"\[[^\]]*\]|\([^)]*\)|\*[^*]*\*|♪[^♪]*♪?")
 
@@ -81,7 +81,7 @@ def without_annotations(text: str) -> str:
 def is_phantom(text: str, speech_s: float, confidence: float) -> bool:
     """Whether nobody can be believed to have said this in a take with so much speech.
 
-    `confidence` is the mean token probability, 0 to 1.
+    `confidence`: how sure the recogniser is of the words, 0 to 1.
     """
     plain = _plain(text)
     if not plain:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """What was said. `confidence` is the mean token probability, 0 to 1; `text` may be empty.
+    """What was said. `confidence`: how sure the words are, 0 to 1; `text` may be empty.
 
     A recogniser that gives no confidence says 1.
     """

@@ -18,7 +18,16 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens
 
 from omniid.errors import RecognitionError
-from omniid.recognition.doubt import Attempt, better, is_credible, is_doubtful, loops, token_budget
+from omniid.recognition.doubt import (
+    Attempt,
+    Reading,
+    better,
+    confidence,
+    is_credible,
+    is_doubtful,
+    loops,
+    token_budget,
+)
 from omniid.recognition.encoder import RATE, Encoder
 from omniid.recognition.models import ModelChoice
 from omniid.recognition.recognizer import NOTHING, Recognition, Wishes
@@ -109,19 +118,25 @@ class WhisperRecognizer:
             encoded,
             [prompt],
             beam_size=beam_size,
+            num_hypotheses=beam_size,
             no_repeat_ngram_size=no_repeat_ngram_size,
             max_length=max_length,
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=self._suppressed,
         )[0]
-        tokens = result.sequences_ids[0]
+        readings = [
+            # CTranslate2 divides the sum by the tokens without the end's, which is in it.
+            Reading(self._tokenizer(ENGLISH).decode(tokens).strip(), score * len(tokens), len(tokens) + 1)
+            for tokens, score in zip(result.sequences_ids, result.scores, strict=True)
+        ]
+        best = readings[0]
         return Attempt(
-            text=self._tokenizer(ENGLISH).decode(tokens).strip(),
-            # CTranslate2 divides by the tokens without the end's, which is in the sum.
-            avg_logprob=result.scores[0] * len(tokens) / (len(tokens) + 1),
+            text=best.text,
+            avg_logprob=best.logprob / best.tokens,
             no_speech=float(result.no_speech_prob),
-            is_cut=len(prompt) + len(tokens) >= max_length,
+            is_cut=len(prompt) + best.tokens > max_length,
+            confidence=confidence(readings),
         )
 
     def _prompt(self, language: str, vocabulary: Sequence[str]) -> list[int]:

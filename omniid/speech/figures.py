@@ -25,7 +25,7 @@ _CLOCK = re.compile(
     re.IGNORECASE,
 )
 _HOUR_PM = re.compile(r"(?<![\w:.,])(1[0-2]|[1-9])([ap]m)\b", re.IGNORECASE)
-_VERSION = re.compile(r"(?<!\w)v(\d{1,6}(?:\.\d{1,6}){1,4})\b")
+_VERSION = re.compile(r"(?<!\w)(?:(versi[oó]n) )?v(\d{1,6}(?:\.\d{1,6}){1,4})\b", re.IGNORECASE)
 _INTERNATIONAL = re.compile(r"(?<![\w.,+])(?:\+\d{2,}|0\d+)(?:[ /-]?\(?\d{2,}\)?){0,8}(?![\w.,]*\d)")
 _AMERICAN = re.compile(r"(?<![\w.,])(?:\(\d{3}\) ?|\d{3}-)\d{3}-\d{4}(?!\w)")
 _LEAST_PHONE_DIGITS = 7
@@ -54,7 +54,7 @@ def say_figures(text: str, language: Language) -> str:
     text = _INTERNATIONAL.sub(lambda match: _phone(match, language), text)
     text = _CLOCK.sub(lambda match: _clock(match, language), text)
     text = _HOUR_PM.sub(r"\1 \2", text)
-    text = _VERSION.sub(rf"{language.version} \1", text)
+    text = _VERSION.sub(lambda match: f"{match[1] or language.version} {match[2]}", text)
     text = _money(text, language)
     text = _measures(text, language)
     return _signs(text, language)
@@ -180,8 +180,9 @@ def _signs(text: str, language: Language) -> str:
 @cache
 def _sign_pattern(sign: str) -> re.Pattern[str]:
     """Between words, numbers or spaces; a < that opens a word is left-over markup."""
-    after = r"(?=[\s\d(])" if sign in "<>" else r"(?=[\s\w(])"
-    return re.compile(rf"(?<=[\w)\s]){re.escape(sign)}{after}")
+    is_bracket = sign in "<>"
+    before, after = (r"[\d)\s]", r"[\s\d(]") if is_bracket else (r"[\w)\s]", r"[\s\w(]")
+    return re.compile(rf"(?<={before}){re.escape(sign)}(?={after})")
 
 
 def _word(template: str, word: str) -> str | Callable[[re.Match[str]], str]:

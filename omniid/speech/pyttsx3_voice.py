@@ -72,7 +72,7 @@ class Pyttsx3Voice:
     def _new_engine(self) -> Any:
         engine = load_engine()
         if self._voice is not None:
-            engine.setProperty("voice", _find(self._voice, engine.getProperty("voices")))
+            engine.setProperty("voice", find_voice(self._voice, engine.getProperty("voices")))
         engine.setProperty("rate", self._rate)
         engine.connect("error", self._note_error)
         engine.connect("finished-utterance", self._note_end)
@@ -180,8 +180,12 @@ def _remove_stale_folders() -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _find(wanted: str, voices: list[Any]) -> str:
-    """The id of the wanted voice."""
+def find_voice(wanted: str, voices: list[Any]) -> str:
+    """The id of the wanted voice: by its id, the id's last part, its name or its language.
+
+    Raises:
+        SpeechError: there is none; a few that are near are named.
+    """
     folded = wanted.casefold()
     ways: tuple[Callable[[Any], list[str]], ...] = (
         lambda voice: [voice.id],

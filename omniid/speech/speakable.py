@@ -15,7 +15,7 @@ from omniid.speech.markup import paragraphs
 MAX_READ_CHARS = 50_000
 MAX_SPOKEN_CHARS = 3_000  # about three and a half minutes
 MAX_PIECE_CHARS = 240
-MAX_FIRST_PIECE_CHARS = 120  # it is made while nothing is heard yet
+MAX_FIRST_PIECE_CHARS = 80  # it is made while nothing is heard yet
 _ROOM_FOR_NOTE_CHARS = 100
 _MOST_PASSES = 4
 

@@ -17,12 +17,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from omniid.errors import OmniidError, SpeechError
+from omniid.errors import AudioError, OmniidError, SpeechError
 from omniid.speech.speakable import speakable
 from omniid.speech.synthesizer import Sound, Synthesizer
 
 BLOCK_S = 0.02
 VOICE_HUNG_S = 10.0
+REOPEN_AFTER_S = (0.1, 0.4, 1.0)
 MAX_WAITING = 100
 _BYTES = 2
 _T = TypeVar("_T")
@@ -151,20 +152,50 @@ class Speaker:
             del self._unfinished[utterance]
 
     def _play(self, utterance: _Utterance) -> None:
-        started = False
+        rate, started = 0, False
         for sound in self._sounds(utterance):
-            device = None if started else self._output.open(sound.rate)
+            if rate and sound.rate != rate:  # another voice has taken over
+                self._output.finish(utterance.stop)
+            if sound.rate != rate:
+                rate, device = sound.rate, self._output.open(sound.rate)
             for block in _blocks(sound):
                 if utterance.stop.is_set():
                     break
-                self._output.write(block, utterance.stop)
-                if device is not None and not started:
+                self._write(block, rate, utterance.stop)
+                if not started:
                     started = True
                     self._listener.started(utterance.utterance_id, time.monotonic(), device)
         if utterance.stop.is_set():
             self._output.abort()
-        elif started:
+        elif rate:
             self._output.finish(utterance.stop)
+
+    def _write(self, block: bytes, rate: int, stop: threading.Event) -> None:
+        """A speaker that was unplugged, or whose sound server restarts, is looked for anew for a moment."""
+        try:
+            self._output.write(block, stop)
+        except AudioError as error:
+            if error.code != "speaker_lost":
+                raise
+            self._open_anew(rate, stop, error)
+            if not stop.is_set():
+                self._output.write(block, stop)
+
+    def _open_anew(self, rate: int, stop: threading.Event, lost: AudioError) -> None:
+        hung = self._silence()
+        if hung is not None:
+            raise hung
+        for wait_s in REOPEN_AFTER_S:
+            if stop.wait(wait_s):
+                return
+            try:
+                self._output.open(rate)
+            except AudioError as error:
+                if error.code == "speaker_hung":
+                    raise
+            else:
+                return
+        raise lost
 
     def _sounds(self, utterance: _Utterance) -> Iterator[Sound]:
         """The sentences' sounds, each made while the one before it is played; ends early at a stop."""

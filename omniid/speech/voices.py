@@ -52,7 +52,9 @@ def make_voice(engine: str, *, voice: str | None, rate: int, volume: float) -> S
 
 def make_fallback(engine: str, *, rate: int, volume: float) -> Synthesizer | None:
     """The default engine with its default voice, to stand in for another engine that fails."""
-    return None if engine in {DEFAULT_ENGINE, "none"} else Pyttsx3Voice(None, rate=rate, volume=volume)
+    if engine == DEFAULT_ENGINE or engine not in ENGINES:
+        return None
+    return Pyttsx3Voice(None, rate=rate, volume=volume)
 
 
 def split_address(voice: str | None) -> tuple[str | None, str | None]:

@@ -17,7 +17,8 @@ from omniid.speech.synthesizer import Sound
 
 HOW_TO_INSTALL = "pip install 'omniid[wyoming]'"
 CONNECT_S = 2.0
-ANSWER_S = 7.0  # for all of one sentence; below what the speaker takes for a voice that hangs
+ANSWER_S = 7.0  # for all of one sentence; after more than that the speaker takes it for hung
+DESCRIBE_S = 3.0
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 _SAMPLE_BYTES = 2
 _T = TypeVar("_T")
@@ -40,19 +41,18 @@ class WyomingVoice:
     def prepare(self) -> None:
         if self._language is not None:
             return
-        for voice in list_voices(self._uri):
-            if self._voice in {None, voice.name}:
-                self._language = voice.language
-                return
-        if self._voice is not None:
+        offered = [voice for voice in list_voices(self._uri) if self._voice in {None, voice.name}]
+        if not offered and self._voice is not None:
             raise SpeechError(f"{self._uri} has no voice {self._voice!r}.", code="no_such_voice")
-        self._language = ""
+        # Which of several is the server's default it does not say.
+        languages = {voice.language for voice in offered}
+        self._language = languages.pop() if len(languages) == 1 else ""
 
     def synthesize(self, text: str) -> Sound:
         wyoming = _load()
         voice = None if self._voice is None else wyoming.tts.SynthesizeVoice(name=self._voice)
         request = wyoming.tts.Synthesize(text=text, voice=voice).event()
-        sound = _ask(self._uri, request, lambda events: _sound(events, wyoming))
+        sound = _ask(self._uri, request, lambda events: _sound(events, wyoming), ANSWER_S)
         return sound.at_volume(self._volume)
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ def list_voices(uri: str | None) -> list[RemoteVoice]:
                 return [RemoteVoice(voice.name, (voice.languages or [""])[0]) for voice in voices]
         raise SpeechError(f"{uri} broke off instead of naming its voices.")
 
-    return _ask(uri, wyoming.info.Describe().event(), read)
+    return _ask(uri, wyoming.info.Describe().event(), read, DESCRIBE_S)
 
 
 def _load() -> Any:
@@ -98,12 +98,12 @@ def _load() -> Any:
     return wyoming
 
 
-def _ask(uri: str | None, request: Any, read: Callable[[Iterator[Any]], _T]) -> _T:
+def _ask(uri: str | None, request: Any, read: Callable[[Iterator[Any]], _T], within_s: float) -> _T:
     """Send one request and make something of the events that answer it."""
     try:
         with _connected(uri) as connection, connection.makefile("wb") as out:
             _load().event.write_event(request, out)
-            return read(_events(connection))
+            return read(_events(connection, within_s))
     except TimeoutError as error:
         raise SpeechError(f"The voice at {uri} does not answer.", code="voice_unreachable") from error
     except OSError as error:
@@ -117,25 +117,33 @@ def _ask(uri: str | None, request: Any, read: Callable[[Iterator[Any]], _T]) -> 
 
 @contextmanager
 def _connected(uri: str | None) -> Iterator[socket.socket]:
-    parts = urlsplit(uri or "")
-    if parts.scheme == "unix" and parts.path:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(CONNECT_S)
-            connection.connect(parts.path)
-            yield connection
-    elif parts.scheme == "tcp" and parts.hostname and parts.port:
-        with socket.create_connection((parts.hostname, parts.port), CONNECT_S) as connection:
-            yield connection
-    else:
-        raise SpeechError(
-            "The voice engine wyoming needs an address such as tcp://192.0.2.7:10200.", code="bad_voice"
-        )
+    family, address = _address(uri)
+    with socket.socket(family, socket.SOCK_STREAM) as connection:
+        connection.settimeout(CONNECT_S)
+        connection.connect(address)
+        yield connection
 
 
-def _events(connection: socket.socket) -> Iterator[Any]:
+def _address(uri: str | None) -> tuple[socket.AddressFamily, Any]:
+    try:
+        parts = urlsplit(uri or "")
+        if parts.scheme == "unix" and parts.path:
+            return socket.AF_UNIX, parts.path
+        if parts.scheme == "tcp" and parts.hostname and parts.port:
+            found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+            return found[0][0], found[0][4]
+    except ValueError:  # a port that is none, a bracket too few
+        pass
+    raise SpeechError(
+        "The voice engine wyoming needs an address in speech.voice such as tcp://192.0.2.7:10200.",
+        code="bad_voice",
+    )
+
+
+def _events(connection: socket.socket, within_s: float) -> Iterator[Any]:
     """Until the peer ends, as long as it keeps to its time and size."""
     with connection.makefile("rb") as file:
-        reader = cast("BinaryIO", _Measured(connection, file))
+        reader = cast("BinaryIO", _Measured(connection, file, within_s))
         read_event = _load().event.read_event
         while (event := read_event(reader)) is not None:
             if _load().error.Error.is_type(event.type):
@@ -147,10 +155,10 @@ def _events(connection: socket.socket) -> Iterator[Any]:
 class _Measured:
     """A reader with one deadline and one limit for all that is read from it."""
 
-    def __init__(self, connection: socket.socket, file: BufferedReader) -> None:
+    def __init__(self, connection: socket.socket, file: BufferedReader, within_s: float) -> None:
         self._connection = connection
         self._file = file
-        self._deadline = time.monotonic() + ANSWER_S
+        self._deadline = time.monotonic() + within_s
         self._left = MAX_ANSWER_BYTES
 
     def readline(self) -> bytes:

@@ -166,6 +166,7 @@ class Database:
         self._connection = self._checked(found, wanted)
         if found != wanted and self.set_aside is None:
             self._connection.close()
+            self._form = wanted if found == encryption.PLAIN else found  # whose errors are to be expected
             encryption.convert(self._path, found, wanted)
             self._connection = self._checked(wanted, wanted)
 

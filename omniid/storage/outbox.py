@@ -1,9 +1,10 @@
 """The durable queue of commands. A command is on disk before a byte of it is sent, and its id never changes.
 
-Where no history is kept, what a command said and its answer leave the disk with its last step: its id, its state
-and its idempotency key stay. Every step goes through `omniid.fate`; a step that is not in the table is refused. First in, first out: only
+Every step goes through `omniid.fate`; a step that is not in the table is refused. First in, first out: only
 queued commands are in the line, and the first of them blocks the others visibly. No question asked while
-commands flow reads the whole line, so the cost of one does not grow with the number of the others.
+commands flow reads the whole line, so the cost of one does not grow with the number of the others. Where no
+history is kept, what a command said and its answer leave the disk with its last step; its id, its state and
+its idempotency key stay.
 """
 
 from __future__ import annotations
@@ -393,7 +394,7 @@ class Outbox:
             await self._database.scrub()
 
     async def forget_texts(self, now: datetime) -> None:
-        """Forget what commands said, and their answers, that are over and can not be sent again."""
+        """Forget what commands said, and their answers, that are over for good."""
         self._remembered.clear()
         await self._database.run(lambda connection: _forget_texts(connection, _FINAL, now))
         await self._database.scrub()
@@ -472,8 +473,8 @@ def _forget_texts(connection: sqlite3.Connection, states: frozenset[State], unti
 
 def _forget_text(connection: sqlite3.Connection, command_id: str) -> None:
     connection.execute(
-        "UPDATE commands SET text_gone = 1, message = '', metadata = '{}', first_message = NULL, reply = NULL,"
-        " bytes = ? WHERE id = ?",
+        "UPDATE commands SET text_gone = 1, message = '', metadata = '{}', first_message = NULL,"
+        " reply = NULL, bytes = ? WHERE id = ?",
         (_size("", {}), command_id),
     )
 

@@ -23,7 +23,7 @@ _UNSPACED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """`match`: an FTS5 expression, or None. `pieces`: LIKE patterns (escape: backslash) that have to fit, too.
+    """`match`: an FTS5 expression, or None. `pieces`: LIKE patterns that have to fit as well.
 
     With neither there was no word in it, and nothing is found.
     """

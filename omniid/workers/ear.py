@@ -95,7 +95,7 @@ class Ear:
                 if take := self._running(take_id):
                     take.cancel()
             case KeepMicrophoneShut(shut):
-                self._keeper.shut(shut=shut)
+                self._keep_shut(shut=shut)
             case PlayCue(cue):
                 self._cue(cue)
             case _:
@@ -155,6 +155,13 @@ class Ear:
         if config.input_file is not None:
             return FileSource(config.input_file, config.input_pace)
         return self._keeper.lend()
+
+    def _keep_shut(self, *, shut: bool) -> None:
+        self._keeper.shut(shut=shut)
+        if shut:
+            for take in self._takes.values():
+                if take.has_microphone:
+                    take.cancel()
 
     def _cue(self, cue: str) -> None:
         if self._config is not None and self._config.cues:

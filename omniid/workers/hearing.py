@@ -67,6 +67,7 @@ class Hearing:
         self._on_partial = on_partial if config.partials else None
         self._pcm = bytearray()
         self._judged_bytes = 0
+        self._telling = threading.Lock()  # held while a partial is on its way
         self._changed = threading.Condition()  # guards what follows
         self._segmenter = Segmenter()
         self._foresight = Foresight(wants_drafts=self._on_partial is not None)
@@ -110,13 +111,13 @@ class Hearing:
         began = time.monotonic()
         reason = reason_unheard(self._pcm, min_take_ms=self._config.min_take_ms, is_real=is_real)
         if reason is not None:
-            return TakeEmpty(self._take_id, reason)
+            return self._nothing(reason)
         self._judge_the_rest()
         if not self._segmenter.has_speech:
-            return TakeEmpty(self._take_id, "no_speech")
+            return self._nothing("no_speech")
         speculated = self._release()
         if not self._wait(is_cancelled):
-            return TakeEmpty(self._take_id, "cancelled")
+            return self._nothing("cancelled")
         return self._verdict(began, speculated=speculated)
 
     def close(self) -> None:
@@ -146,7 +147,19 @@ class Hearing:
         with self._changed:
             self._is_released = True
             self._changed.notify_all()
-            return self._foresight.is_complete(self._stretches())
+            speculated = self._foresight.is_complete(self._stretches())
+        self._let_partial_arrive()
+        return speculated
+
+    def _nothing(self, reason: str) -> TakeEmpty:
+        self.close()
+        self._let_partial_arrive()
+        return TakeEmpty(self._take_id, reason)
+
+    def _let_partial_arrive(self) -> None:
+        """None may come after the ending."""
+        with self._telling:
+            pass
 
     def _wait(self, is_cancelled: Callable[[], bool]) -> bool:
         """Until all is known; False when it was cancelled first."""
@@ -227,10 +240,14 @@ class Hearing:
                 return
             self._foresight.learn(work, heard, time.monotonic() - began, self._segmenter.windows)
             partial = self._foresight.partial(self._stretches(), work, heard)
-            tell = None if self._is_released else self._on_partial
             self._changed.notify_all()
-        if tell is not None and partial is not None:
-            tell(partial)
+        if partial is not None:
+            self._tell(partial)
+
+    def _tell(self, partial: str) -> None:
+        with self._telling:
+            if self._on_partial is not None and not self._is_released and not self._is_closed:
+                self._on_partial(partial)
 
     def _is_stale(self, work: Work) -> bool:
         """Whether nobody needs this any more: the take is closed, or the speech has gone on."""

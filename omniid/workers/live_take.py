@@ -28,7 +28,8 @@ from omniid.workers.take import Ending, Means, Take
 _log = logging.getLogger(__name__)
 
 READ_S = 0.05
-CLOSE_S = 1.0
+MODEL_WAITS_S = 0.2  # for a microphone that is slow to start
+CLOSE_S = 1.5  # a first opening may still be under way when a tap is over
 CLOSE_STUCK_S = 0.1  # it has had its time
 
 
@@ -42,6 +43,7 @@ class LiveTake(Take):
         self._asked: queue.SimpleQueue[tuple[Cause | None, float]] = queue.SimpleQueue()
         self._file = TakeFile(means.config.takes_folder, asked.take_id)
         self._meter = LevelMeter()
+        self._hearing: Hearing | None = None
         self._is_capturing = True
         self._told_file_end = False
 
@@ -66,14 +68,16 @@ class LiveTake(Take):
         super().cancel()
 
     def _outcome(self) -> Ending:
-        hearing = self._hearing(self._tell_partial)
         try:
-            self._capture(hearing)
+            self._capture()
             if self._cancelled.is_set():
                 return TakeEmpty(self.take_id, "cancelled")
-            return hearing.finish(is_real=self._source.is_real, is_cancelled=self._cancelled.is_set)
+            if self._hearing is None:
+                return TakeEmpty(self.take_id, "too_short")
+            return self._hearing.finish(is_real=self._source.is_real, is_cancelled=self._cancelled.is_set)
         finally:
-            hearing.close()
+            if self._hearing is not None:
+                self._hearing.close()
 
     def _on_end(self, ending: Ending) -> None:
         match ending:
@@ -91,7 +95,7 @@ class LiveTake(Take):
         if not self.is_over:
             self._send(TakePartial(self.take_id, text))
 
-    def _capture(self, hearing: Hearing) -> None:
+    def _capture(self) -> None:
         """From the opening of the microphone to its closing.
 
         Raises:
@@ -104,14 +108,17 @@ class LiveTake(Take):
             end_silence_s=self._config.end_silence_ms / 1000,
             ends_by_silence=self._ends_by_silence,
         )
+        cause: Cause | NeverStarted | None = None
         try:
             self._source.open()
-            cause = self._listen(capture, hearing)
+            cause = self._listen(capture, opened_at)
         finally:
             self._file.complete()
-            self.hangs = not self._source.close(CLOSE_STUCK_S if self._source.is_stuck else CLOSE_S)
-        if isinstance(cause, NeverStarted):
-            raise self._silent_device()
+            has_waited = isinstance(cause, NeverStarted) and self._source.is_stuck
+            self.hangs = not self._source.close(CLOSE_STUCK_S if has_waited else CLOSE_S)
+        has_hung = self.hangs and capture.first_sample_at is None and cause is Cause.RELEASED
+        if isinstance(cause, NeverStarted) or has_hung:
+            raise self._silent_device(hangs=has_waited or has_hung)
         # One step under the lock: who hears of the end can start the next take, and no ending overtakes it.
         with self._lock:
             self._tell_end(cause, capture)
@@ -119,34 +126,48 @@ class LiveTake(Take):
         if cause is Cause.RELEASED and capture.first_sample_at is None:
             self._blame_slow_start(time.monotonic() - opened_at)
 
-    def _listen(self, capture: Capture, hearing: Hearing) -> Cause | NeverStarted:
-        """Take blocks in until the capture is over."""
+    def _listen(self, capture: Capture, opened_at: float) -> Cause | NeverStarted:
+        """Take blocks in until the capture is over.
+
+        The model begins to load at the first block: until then it would only be in the microphone's way.
+        """
         while True:
             block = self._source.read(READ_S)
             now = time.monotonic()
             if block is not None:
-                self._take_in(block, now, capture, hearing)
+                self._take_in(block, now, capture)
+            elif self._hearing is None and now - opened_at > MODEL_WAITS_S:
+                self._hearing = self._new_hearing(self._tell_partial)
             if self._source.file_ended and not self._told_file_end:
                 self._told_file_end = True
                 self._send(InputFileEnded(self.take_id))
             self._obey(capture)
-            voice = _voice(hearing)
+            voice = self._voice()
             if self._source.file_ended:  # whatever was last said in it, nobody goes on speaking
                 voice = replace(voice or QUIET, is_speaking=False)
             cause = capture.verdict(now, voice, is_ahead=self._source.is_ahead)
             if cause is not None:
                 return cause
 
-    def _take_in(self, block: Block, now: float, capture: Capture, hearing: Hearing) -> None:
+    def _take_in(self, block: Block, now: float, capture: Capture) -> None:
         if capture.first_sample_at is None:
             self._send(CaptureOpened(self.take_id, self._source.device, block.first_sample_at))
             self._means.cue("error" if self._source.is_muted else "listening")
+        if self._hearing is None:
+            self._hearing = self._new_hearing(self._tell_partial)
         kept = capture.add(block, now)
-        hearing.add(kept)
+        self._hearing.add(kept)
         self._file.write(kept)
         level = self._meter.add(kept, now)
         if level is not None:
             self._send(LevelHeard(self.take_id, level))
+
+    def _voice(self) -> Voice | None:
+        """What the detector says; None while there is none."""
+        hearing = self._hearing
+        if hearing is None or hearing.is_speaking is None:
+            return None
+        return Voice(hearing.is_speaking, hearing.heard_speech, hearing.silence_s or 0.0)
 
     def _obey(self, capture: Capture) -> None:
         while not self._asked.empty():
@@ -156,8 +177,8 @@ class LiveTake(Take):
             else:
                 capture.ask(cause, asked_at)
 
-    def _silent_device(self) -> AudioError:
-        if self._source.is_stuck:
+    def _silent_device(self, *, hangs: bool) -> AudioError:
+        if hangs:
             return AudioError(
                 "The sound system hangs and opens no microphone: restart it (systemctl --user restart "
                 "pipewire pipewire-pulse, or pulseaudio -k), then try again.",
@@ -186,10 +207,3 @@ class LiveTake(Take):
             self._means.cue("error")
         elif cause is not Cause.CANCELLED and capture.duration_s * 1000 >= self._config.min_take_ms:
             self._means.cue("done")
-
-
-def _voice(hearing: Hearing) -> Voice | None:
-    """What the detector says; None while there is none."""
-    if hearing.is_speaking is None:
-        return None
-    return Voice(hearing.is_speaking, hearing.heard_speech, hearing.silence_s or 0.0)

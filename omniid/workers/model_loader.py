@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from omniid.errors import OmniidError, RecognitionError
 from omniid.recognition import models
 from omniid.recognition.recognizer import Recognizer
-from omniid.workers.channel import ConfigureEar, ModelReady
+from omniid.workers.channel import ConfigureEar, ModelReady, RecogniserNoted
 
 if TYPE_CHECKING:
     from omniid.recognition.detector import SpeechStream, VoiceDetector
@@ -40,16 +40,16 @@ class ModelSettings(NamedTuple):
 class ModelLoader:
     """One recogniser. A load that failed is tried again at the next `start`: the user may have mended it.
 
-    `on_ready` is called on the loading thread. `turn` is held while the recogniser works: it serves one take
-    at a time.
+    `tell` is called on the thread that loads, or that recognises when a recogniser elsewhere goes or comes
+    back. `turn` is held while the recogniser works: it serves one take at a time.
     """
 
     def __init__(
-        self, settings: ModelSettings, on_ready: Callable[[ModelReady], None] = lambda _ready: None
+        self, settings: ModelSettings, tell: Callable[[ModelReady | RecogniserNoted], None] = lambda _: None
     ) -> None:
         self.settings = settings
         self.turn = threading.Lock()
-        self._on_ready = on_ready
+        self._tell = tell
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._has_detector = threading.Event()  # or has failed to load it
@@ -103,7 +103,7 @@ class ModelLoader:
         began = time.monotonic()
         try:
             self._load_detector()
-            recognizer = _recognizer(self.settings)
+            recognizer = self._load_recognizer()
         except OmniidError as error:
             self._error = error
         except Exception as error:  # noqa: BLE001 - a broken native library raises anything; the take must hear of it
@@ -112,7 +112,7 @@ class ModelLoader:
         else:
             self._recognizer = recognizer
             _log.info("recogniser ready after %.2f s", time.monotonic() - began)
-            self._on_ready(_ready(recognizer))
+            self._tell(_ready(recognizer))
         finally:
             self._has_detector.set()
 
@@ -123,12 +123,22 @@ class ModelLoader:
             self._detector = VoiceDetector()
         self._has_detector.set()
 
+    def _load_recognizer(self) -> Recognizer:
+        if self.settings.engine != "wyoming":
+            return self._load_local()
+        from omniid.recognition.with_fallback import RemoteWithFallback  # noqa: PLC0415 - only for who uses it
+        from omniid.recognition.wyoming import WyomingRecognizer  # noqa: PLC0415
 
-def _recognizer(settings: ModelSettings) -> Recognizer:
-    choice = models.find(settings.model)
-    from omniid.recognition.whisper import WhisperRecognizer  # noqa: PLC0415 - 100 MB, and only for a take
+        uri = self.settings.uri or ""
+        return RemoteWithFallback(
+            lambda: WyomingRecognizer(uri), self._load_local, lambda note: self._tell(RecogniserNoted(note))
+        )
 
-    return WhisperRecognizer(choice, device=settings.device, compute_type=settings.compute_type)
+    def _load_local(self) -> Recognizer:
+        choice = models.find(self.settings.model)
+        from omniid.recognition.whisper import WhisperRecognizer  # noqa: PLC0415 - 100 MB, and only for a take
+
+        return WhisperRecognizer(choice, device=self.settings.device, compute_type=self.settings.compute_type)
 
 
 def _ready(recognizer: Recognizer) -> ModelReady:

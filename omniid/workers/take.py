@@ -87,7 +87,7 @@ class Take(abc.ABC):
             OmniidError: nothing can.
         """
 
-    def _hearing(self, on_partial: Callable[[str], None] | None = None) -> Hearing:
+    def _new_hearing(self, on_partial: Callable[[str], None] | None = None) -> Hearing:
         """What understands the sound. The model begins to load now."""
         means = self._means
         return Hearing(
@@ -130,7 +130,7 @@ class FileTake(Take):
 
     def _outcome(self) -> Ending:
         pcm = read_take(self._path, self._config.max_take_s)
-        hearing = self._hearing()
+        hearing = self._new_hearing()
         try:
             hearing.add(pcm)
             return hearing.finish(is_real=False, is_cancelled=self._cancelled.is_set)

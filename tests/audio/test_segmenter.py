@@ -139,7 +139,7 @@ def test_stretches_lie_in_the_take_one_after_the_other(probabilities: list[float
     found = segmented(probabilities).stretches(total)
     for stretch in found:
         assert 0 <= stretch.start < stretch.end <= total
-        assert 0 < stretch.speech_samples
+        assert stretch.speech_samples > 0
         assert stretch.runs[-1].end - stretch.runs[0].first <= SMALL.max_stretch_windows
     assert all(one.end <= two.start for one, two in pairwise(found))
     runs = [run for stretch in found for run in stretch.runs]

@@ -49,8 +49,7 @@ class Scripted:
 
 
 def opening(*backends: Scripted) -> Opener:
-    by_name = {backend.name: backend for backend in backends}
-    return lambda name, _environ: by_name[name]
+    return {backend.name: backend for backend in backends}.__getitem__
 
 
 def test_the_best_that_can_listen_is_live() -> None:
@@ -208,16 +207,17 @@ def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "omniid.hotkeys.keyboards", raising=False)
 
     with pytest.raises(HotkeyError) as caught:
-        open_backend("evdev", {})
+        open_backend("evdev")
 
     assert caught.value.code == "no_library"
     assert "pip install 'omniid[evdev]'" in caught.value.message
 
 
 @pytest.mark.skipif(xvfb.why_unavailable() is not None, reason=str(xvfb.why_unavailable()))
-def test_an_x_server_that_dies_and_comes_back() -> None:
+def test_an_x_server_that_dies_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         with xvfb.Xvfb() as server:
+            monkeypatch.setenv("DISPLAY", server.display)
             async with keeping("auto", open_backend, {"DISPLAY": server.display}) as kept:
                 await kept.until(lambda: kept.changes)
                 await server.keys("keydown", "F9")

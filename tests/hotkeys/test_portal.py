@@ -37,6 +37,8 @@ def test_a_chord_in_the_portals_form(chord: str, written: str) -> None:
 
 def test_an_owner_as_a_name_for_every_desktop() -> None:
     assert shortcut_id("hotkey:default") == "hotkey-default"
+    owners = ["hotkey:a b", "hotkey:a-b", "hotkey:a_b", "hotkey:a:b", "hotkey:äb"]
+    assert len({shortcut_id(owner) for owner in owners}) == len(owners)
 
 
 def test_the_note_says_which_keys_the_desktop_gave() -> None:

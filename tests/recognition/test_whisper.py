@@ -127,7 +127,9 @@ def test_what_is_not_wanted_any_more_is_nothing(whisper: WhisperRecognizer) -> N
 )
 def test_only_an_allowed_language_is_detected(allowed: tuple[str, ...], expected: str, chance: float) -> None:
     found = [("ko", 0.6), ("en", 0.3), ("de", 0.1)]
-    assert likeliest(found, allowed) == (expected, pytest.approx(chance))
+    language, found_chance = likeliest(found, allowed)
+    assert language == expected
+    assert found_chance == pytest.approx(chance)
 
 
 def test_a_graphics_card_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

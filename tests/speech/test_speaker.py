@@ -28,6 +28,8 @@ class Voice:
         self.made: list[str] = []
         self.made_two = threading.Event()
         self.error: SpeechError | None = None
+        self.fails_at = ""
+        self.rate = 8_000
 
     @property
     def language(self) -> str | None:
@@ -41,10 +43,12 @@ class Voice:
         assert self.go_on.wait(DEADLINE_S)
         if self.error is not None:
             raise self.error
+        if text == self.fails_at:
+            raise SpeechError("no")
         self.made.append(text)
         if len(self.made) == 2:
             self.made_two.set()
-        return Sound(8_000, BLOCK)
+        return Sound(self.rate, BLOCK[: self.rate // 50 * 2])
 
     def close(self) -> None:
         pass
@@ -54,11 +58,14 @@ class Output:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.errors: dict[str, AudioError] = {}
+        self.lost_at_call: int | None = None
         self.wait_for_stop = False
         self.written = threading.Event()
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
+        if len(self.calls) == self.lost_at_call:
+            raise AudioError("gone", code="speaker_lost")
         if name in self.errors:
             raise self.errors[name]
 
@@ -70,7 +77,7 @@ class Output:
         return f"fake at {rate}"
 
     def write(self, block: bytes, stop: threading.Event) -> None:
-        assert len(block) == len(BLOCK)
+        assert 0 < len(block) <= len(BLOCK)
         self._call("write")
         self.written.set()
         if self.wait_for_stop:
@@ -193,6 +200,14 @@ def test_an_output_that_fails_is_closed_and_reported(stage: Stage, where: str) -
     assert stage.output.calls[-1] == "abort"
 
 
+def test_a_speaker_that_comes_back_goes_on_with_the_sentence(stage: Stage) -> None:
+    stage.output.lost_at_call = 3
+    stage.speaker.say("1", "One. Two. Three.")
+    assert stage.next() == ("started", "1", "fake at 8000")
+    assert stage.next() == ("spoken", "1")
+    assert stage.output.calls == ["open", "write", "write", "abort", "open", "write", "write", "finish"]
+
+
 def test_that_the_speaker_hangs_is_what_counts(stage: Stage) -> None:
     stage.output.errors["write"] = AudioError("gone", code="speaker_lost")
     stage.output.errors["abort"] = AudioError("hangs", code="speaker_hung")
@@ -256,3 +271,13 @@ def test_stop_while_the_voice_hangs_replaces_nothing() -> None:
         assert stage.voice.at_work.wait(DEADLINE_S)
         stage.speaker.stop()
         assert stage.next() == ("stopped", "1")
+
+
+def test_another_voices_rate_opens_the_speaker_anew() -> None:
+    other = Voice()
+    other.rate = 4_000
+    with on_stage(Stage(other)) as stage:
+        stage.voice.fails_at = "Four."
+        stage.speaker.say("1", "Three. Four.")
+        assert {stage.next()[0] for _ in range(3)} == {"started", "replaced", "spoken"}
+    assert stage.output.calls == ["open", "write", "finish", "open", "write", "finish"]

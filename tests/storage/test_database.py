@@ -594,12 +594,15 @@ async def operate(outbox: Outbox, operation: tuple[Any, ...], now: float) -> Non
             await getattr(outbox, verb)(wall(now + later))
 
 
-@given(OPERATIONS)
+@given(OPERATIONS, st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_the_tally_is_a_real_count_after_whatever_happens(operations: list[tuple[Any, ...]]) -> None:
+def test_the_tally_is_a_real_count_after_whatever_happens(
+    operations: list[tuple[Any, ...]],
+    keeps_text: bool,
+) -> None:
     async def run(path: Path) -> None:
         async with asyncio.timeout(60), Database(path) as database:
-            outbox = Outbox(database, SMALL)
+            outbox = Outbox(database, SMALL, keeps_text=keeps_text)
             for now, operation in enumerate(operations):
                 # Refused, unknown, or (an id that is taken) not to be stored: nothing may have changed.
                 with contextlib.suppress(OmniidError):

@@ -29,10 +29,12 @@ def new(command_id: str, key: str | None = None, message: str = "Send it") -> Ne
     return NewCommand(command_id, "text", message, {"n": 1}, key)
 
 
-def with_outbox(path: Path, work: Callable[[Outbox], Awaitable[None]], limits: Limits = LIMITS) -> None:
+def with_outbox(
+    path: Path, work: Callable[[Outbox], Awaitable[None]], limits: Limits = LIMITS, *, keeps_text: bool = True
+) -> None:
     async def run() -> None:
         async with asyncio.timeout(30), Database(path / "omniid.db") as database:
-            await work(Outbox(database, limits))
+            await work(Outbox(database, limits, keeps_text=keeps_text))
 
     asyncio.run(run())
 
@@ -825,3 +827,131 @@ def test_an_edit_that_shortens_is_taken_though_the_limits_were_lowered(tmp_path:
 
     with_outbox(tmp_path, before)
     with_outbox(tmp_path, after, Limits(600, 86_400, max_commands=2, max_bytes=100))
+
+
+# --- where no history is kept -------------------------------------------------------------------------------
+
+SECRET = "zebrafish"
+
+
+def traces(folder: Path) -> list[str]:
+    return [part.name for part in folder.iterdir() if SECRET.encode() in part.read_bytes()]
+
+
+def secret(command_id: str, key: str | None = None) -> NewCommand:
+    return NewCommand(command_id, "text", f"Feed the {SECRET}", {"where": SECRET}, key)
+
+
+ANSWER = Reply("done", f"The {SECRET} is fed.", 95, raw={"type": "response", "data": SECRET})
+
+
+async def settle_secret(outbox: Outbox, to: State, command_id: str = "c1") -> None:
+    await outbox.add(secret(command_id, f"key {command_id}"), wall())
+    assert await begin(outbox, wall(1)) is not None
+    await outbox.move(command_id, to, wall(2), reply=ANSWER)
+
+
+async def cancelled(outbox: Outbox) -> None:
+    await outbox.add(secret("c1", "key c1"), wall())
+    await outbox.cancel("c1", wall(2))
+
+
+async def dropped(outbox: Outbox) -> None:
+    await settle_secret(outbox, State.FAILED)
+    await outbox.move("c1", State.DROPPED, wall(3))
+
+
+async def done(outbox: Outbox) -> None:
+    await settle_secret(outbox, State.DONE)
+
+
+async def answered_here(outbox: Outbox) -> None:
+    await outbox.add(secret("c1", "key c1"), wall())
+    assert await outbox.answer_here("c1", ANSWER, wall(2)) is not None
+
+
+@pytest.mark.parametrize("way", [done, dropped, cancelled, answered_here], ids=lambda way: way.__name__)
+def test_what_is_over_for_good_keeps_its_text_in_memory_only(
+    tmp_path: Path, way: Callable[[Outbox], Awaitable[None]]
+) -> None:
+    async def work(outbox: Outbox) -> None:
+        await way(outbox)
+        found = await outbox.get("c1")  # as the one who waits for the answer asks
+        assert found.message == f"Feed the {SECRET}"
+        assert (found.reply is not None) == (way is not cancelled)
+
+    async def later(outbox: Outbox) -> None:
+        found = await outbox.get("c1")
+        assert (found.message, found.metadata, found.reply) == ("", {}, None)
+        assert found.state in {State.DONE, State.DROPPED, State.CANCELLED}
+        again, is_new = await outbox.add(secret("c9", "key c1"), wall(9))
+        assert (again.id, is_new) == ("c1", False)
+
+    with_outbox(tmp_path, work, keeps_text=False)
+    assert traces(tmp_path) == []
+    with_outbox(tmp_path, later, keeps_text=False)
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.REJECTED])
+def test_what_can_be_sent_again_keeps_its_text_for_a_day(tmp_path: Path, state: State) -> None:
+    day_s = 86_400.0
+
+    async def work(outbox: Outbox) -> None:
+        await settle_secret(outbox, state)
+        await outbox.forget_old(wall(2 + day_s - 1))
+        assert (await outbox.get("c1")).message == f"Feed the {SECRET}"
+        await outbox.forget_old(wall(2 + day_s))
+        assert traces(tmp_path) == []
+        with pytest.raises(NotAllowedError, match="has been forgotten"):
+            await outbox.retry("c1", wall(3 + day_s))
+        assert (await outbox.get("c1")).state is state
+        assert (await outbox.move("c1", State.DROPPED, wall(4 + day_s))).state is State.DROPPED
+
+    with_outbox(tmp_path, work, keeps_text=False)
+
+
+def test_turning_the_history_off_forgets_what_earlier_commands_said(tmp_path: Path) -> None:
+    async def on(outbox: Outbox) -> None:
+        await settle_secret(outbox, State.DONE)
+        await settle_secret(outbox, State.UNCERTAIN, "c2")
+
+    async def off(outbox: Outbox) -> None:
+        await outbox.forget_old(wall(10))
+        assert (await outbox.get("c1")).message == ""
+        assert (await outbox.get("c2")).message == f"Feed the {SECRET}"  # nobody has decided about it
+
+    with_outbox(tmp_path, on)
+    assert traces(tmp_path) == ["omniid.db"]
+    with_outbox(tmp_path, off, keeps_text=False)
+
+
+def test_clearing_the_history_forgets_them_too(tmp_path: Path) -> None:
+    async def work(outbox: Outbox) -> None:
+        await settle_secret(outbox, State.DONE)
+        await outbox.add(new("c2"), wall())
+        await outbox.forget_texts(wall(3))
+        assert traces(tmp_path) == []
+        assert (await outbox.get("c1")).message == ""
+        assert (await outbox.get("c2")).message == "Send it"
+
+    with_outbox(tmp_path, work)
+
+
+def test_only_a_few_answers_are_remembered(tmp_path: Path) -> None:
+    async def work(outbox: Outbox) -> None:
+        for number in range(40):
+            await settle_secret(outbox, State.DONE, f"c{number:02}")
+        known = [command for number in range(40) if (command := await outbox.get(f"c{number:02}")).message]
+        assert [command.id for command in known] == [f"c{number:02}" for number in range(8, 40)]
+
+    with_outbox(tmp_path, work, keeps_text=False)
+
+
+def test_the_room_of_what_was_forgotten_is_free_again(tmp_path: Path) -> None:
+    async def work(outbox: Outbox) -> None:
+        for number in range(20):
+            await settle_secret(outbox, State.DONE, f"c{number:02}")
+        counts = await outbox.counts()
+        assert counts == {State.DONE: 20}
+
+    with_outbox(tmp_path, work, Limits(600, 600, 3, 500), keeps_text=False)

@@ -41,7 +41,7 @@ def on_live(live: Live) -> None:
 async def main(name: str, *pairs: str) -> None:
     wanted = [Binding(owner, parse(chord)) for owner, _, chord in (pair.partition("=") for pair in pairs)]
     folder = os.environ.get("OMNIID_TEST_KEYBOARDS")
-    backend = _other_keyboards(Path(folder)) if folder else open_backend(name, os.environ)
+    backend = _other_keyboards(Path(folder)) if folder else open_backend(name)
     try:
         await backend.run(wanted, Printed(), on_live)
     except HotkeyError as error:

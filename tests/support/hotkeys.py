@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from omniid.errors import HotkeyError
 from omniid.hotkeys.chord import parse
@@ -96,7 +96,7 @@ async def listening(backend: Backend, wanted: Sequence[Binding]) -> AsyncIterato
             await asyncio.wait([task])
 
 
-Opener = Callable[[str, Mapping[str, str]], Backend]
+Opener = Callable[[str], Backend]
 QUICK = Pace(first_wait_s=0.01, longest_wait_s=0.04, proven_after_s=60, slow_after_s=60)
 
 

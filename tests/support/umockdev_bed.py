@@ -7,6 +7,7 @@ Real device nodes would be made by the kernel; these are terminals with the ioct
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import sys
 import tempfile
@@ -113,10 +114,13 @@ class Bed:
 def main() -> None:
     bed = Bed()
     print(bed.root, flush=True)  # noqa: T201 - how the test hears us
-    for line in sys.stdin:
-        command, *arguments = line.split()
-        getattr(bed, command)(*arguments)
-        print("done", flush=True)  # noqa: T201 - how the test hears us
+    try:
+        for line in sys.stdin:
+            command, *arguments = line.split()
+            getattr(bed, command)(*arguments)
+            print("done", flush=True)  # noqa: T201 - how the test hears us
+    finally:
+        shutil.rmtree(bed.root, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from omniid.workers.channel import (
 
 EXAMPLES: list[Message] = [
     WorkerReady(1, 4711),
-    ConfigureEar(None, "/x.wav", 1.0, 200, 60.0, "auto", "cpu", "int8", None, ["Omnii", "Zoë"], 0.4),
+    ConfigureEar(input_file="/x.wav", vocabulary=["Omnii", "Zoë"], keep_model=True, reject=0.4),
     ConfigureMouth("pyttsx3", None, 180, 1.0, "Headphones", None),
     CaptureOpened("t", "mic", 12.5),
     TakeRecognised("t", "line\nbreak", 0.9, "en", 1.5, 1.0, "tiny", 0.2, 0.3),

@@ -89,14 +89,14 @@ def test_a_failed_take_sounds_wrong(ear: EarProcess, pulse: PulseServer) -> None
         ear.tell(StartTake("t"))
         ear.ending("t")
         pulse.wait_for_quiet()
-    assert tones(heard) == [220]
+    assert tones(heard) == [220, 220]
 
 
 def test_the_daemon_can_ask_for_one_and_the_user_for_none(ear: EarProcess, pulse: PulseServer) -> None:
     with pulse.record() as heard:
         ear.tell(PlayCue("waiting"))
         pulse.wait_for_quiet()
-    assert tones(heard) == [520]
+    assert tones(heard) == [520, 520]
     ear.tell(configuration(cues=False))
     with pulse.record() as heard:
         ear.tell(PlayCue("waiting"))
@@ -113,7 +113,7 @@ def test_a_cue_goes_to_the_speaker_that_was_chosen(ear: EarProcess, pulse: Pulse
     with pulse.record("headset.monitor") as heard:
         ear.tell(PlayCue("waiting"))
         pulse.wait_for_quiet("headset.monitor")
-    assert tones(heard) == [520]
+    assert tones(heard) == [520, 520]
 
 
 def test_a_microphone_that_hears_the_cues_hears_no_words_in_them(

