@@ -62,6 +62,7 @@ from omniid.events import (
     VoiceMuted,
 )
 from omniid.fate import State
+from omniid.history_api import HistoryVerbs
 from omniid.listening import CONFIRM_WITHIN_S, Doubt
 from omniid.metrics import CONTENT_TYPE, Gauges, Metrics
 from omniid.moment import Moment
@@ -88,7 +89,9 @@ class Child(Protocol):
     def pid(self) -> int | None: ...
 
 
-def handlers(*parts: CommandVerbs | UserVerbs | BackendVerbs | HouseVerbs) -> dict[str, Handler]:
+def handlers(
+    *parts: CommandVerbs | UserVerbs | BackendVerbs | HouseVerbs | HistoryVerbs,
+) -> dict[str, Handler]:
     """Each verb's method, by the verb's name, wherever among the parts it stands."""
     return {
         verb.name: next(getattr(part, verb.name) for part in parts if hasattr(part, verb.name))

@@ -227,6 +227,11 @@ class Speech(_Section):
     when: Literal["always", "voice", "never"] = "always"
 
 
+class History(_Section):
+    enabled: bool = True
+    retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
+
+
 class Features(_Section):
     websocket: bool = True
     rollout_percent: Annotated[float, Field(ge=0, le=100)] = 100
@@ -251,6 +256,7 @@ class Settings(_Section):
     hotkey: Hotkey = Hotkey()
     recognition: Recognition = Recognition()
     speech: Speech = Speech()
+    history: History = History()
     control: Control = Control()
     log: Log = Log()
     features: Features = Features()

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from omniid.api import BackendVerbs, CommandVerbs, HouseVerbs, UserVerbs, handle
 from omniid.assistant import Assistant, AssistantSettings
 from omniid.authority import Authority
 from omniid.children import Children, Places
+from omniid.chronicle import Chronicle
 from omniid.config import Settings
 from omniid.control.server import ControlServer, bind
 from omniid.control.stream import EventHub
@@ -28,12 +29,14 @@ from omniid.ear_performer import EarPerformer
 from omniid.errors import StorageError
 from omniid.events import ClockTicked, CommandMoved, Event, MicrophoneForbidden, StopRequested, VoiceMuted
 from omniid.flag import Flag
+from omniid.history_api import HistoryVerbs
 from omniid.line import LineSettings
 from omniid.listening import ListeningSettings
 from omniid.metrics import Metrics
 from omniid.performer import Parts, Performer
 from omniid.reactor import Reactor
 from omniid.storage.database import Database
+from omniid.storage.history import History
 from omniid.storage.outbox import Limits, Outbox
 from omniid.storage.owner_lock import OwnerLock
 from omniid.takes import Takes
@@ -108,7 +111,9 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
     timelines = Timelines(metrics.stage_reached)
     assistant = _assistant(settings)
     reactor = Reactor(assistant, timelines, hub, clock)
-    outbox = Outbox(database, _limits(settings))
+    outbox = Outbox(database, _limits(settings), keeps_text=settings.history.enabled)
+    history = History(database, enabled=settings.history.enabled)
+    chronicle = Chronicle(history, lambda: clock().wall, reactor.post_nowait)
     whoami = _authority(settings)
     session = reach.session(settings, places.children.backend_socket, whoami, clock=clock, post=reactor.post)
     desk = reach.stand_in(settings, places.children.backend_socket, clock=clock, post=reactor.post)
@@ -126,12 +131,14 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
             CommandVerbs(assistant, outbox, performer, reactor, session, timelines, clock),
             UserVerbs(assistant, reactor, performer, takes, settings.hotkey),
             BackendVerbs(assistant, whoami, session, reactor, clock),
+            HistoryVerbs(history, outbox, clock),
             house,
         ),
         hub,
         house.status,
         house.metrics,
     )
+    await _forget(outbox, history, settings, clock().wall)
     await _take_stock(outbox, reactor, clock().wall)
     if shut.is_set():
         reactor.post_nowait(MicrophoneForbidden(shut=True))
@@ -145,13 +152,18 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
         "session": session.run(),
         "wake": wake.watch(lambda _: session.look_again()),
         "tick": _tick(reactor),
-        "housekeeping": _forget_old(outbox, clock),
+        "housekeeping": _housekeeping(lambda: _forget(outbox, history, settings, clock().wall)),
+        "chronicle": chronicle.run(),
         **({"desk": desk.run()} if desk is not None else {}),
         **_keys(settings, reactor),
     }
     async with asyncio.TaskGroup() as group:
         group.create_task(reactor.run(performer.perform), name="reactor")
-        with reactor.observing(metrics.observe), reactor.observing(whoami.observe):
+        with (
+            reactor.observing(metrics.observe),
+            reactor.observing(whoami.observe),
+            reactor.observing(chronicle.observe),
+        ):
             async with _running(group, lasting):
                 _stop_on_signals(stop)
                 async with server.serving(sock):
@@ -184,7 +196,6 @@ def _keys(settings: Settings, reactor: Reactor) -> dict[str, Coroutine[Any, Any,
 
 async def _take_stock(outbox: Outbox, reactor: Reactor, now: datetime) -> None:
     """What became of the commands while omniid did not run."""
-    await outbox.forget_old(now)
     for command in await outbox.recover(now):
         reactor.post_nowait(CommandMoved(command.id, command.state))
 
@@ -235,11 +246,17 @@ async def _tick(reactor: Reactor) -> None:
         reactor.post_nowait(ClockTicked())
 
 
-async def _forget_old(outbox: Outbox, clock: host.Clock) -> None:
+async def _forget(outbox: Outbox, history: History, settings: Settings, now: datetime) -> None:
+    """Let what is old enough be gone. Also where no history is kept: an earlier one may have been."""
+    await outbox.forget_old(now)
+    await history.forget_older_than(settings.history.retention_days, now)
+
+
+async def _housekeeping(forget: Callable[[], Awaitable[None]]) -> None:
     while True:
         await asyncio.sleep(FORGET_EVERY_S)
         with contextlib.suppress(StorageError):  # a full disk is told where it matters; the next hour will do
-            await outbox.forget_old(clock().wall)
+            await forget()
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -21,6 +21,7 @@ _VERBS = {
     "ask": "ask",
     "listen": "listen",
     "transcribe": "transcribe",
+    "history": "history",
     "reply": "reply",
     "say": "voice",
     "hush": "voice",

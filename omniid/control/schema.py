@@ -164,6 +164,32 @@ class HotkeyView(BaseModel):
     note: str | None = None
 
 
+class HistoryMessageView(BaseModel):
+    """`kind`: command, reply, partial, question, notification, … `whole_bytes`: what a cut text had."""
+
+    id: str
+    at: str
+    sender: Literal["user", "assistant", "system"]
+    kind: str
+    text: str
+    whole_bytes: int | None
+    command_id: str | None
+    metadata: dict[str, Any]
+    reply: dict[str, Any] | None
+
+
+class HistoryView(BaseModel):
+    """The newest first. `before` asks for the next page; null: there is none. `enabled`: is one kept?"""
+
+    messages: list[HistoryMessageView]
+    before: int | None
+    enabled: bool
+
+
+class HistoryCleared(BaseModel):
+    deleted: int
+
+
 class SpeechView(BaseModel):
     utterance_id: str
 
@@ -239,6 +265,15 @@ VERBS = (
     Verb("command_retry", "POST", "/v1/commands/{id}/retry", "Send a command again.", CommandView),
     Verb("command_drop", "POST", "/v1/commands/{id}/drop", "Give a command up.", CommandView),
     Verb("outbox", "GET", "/v1/outbox", "What waits or needs a decision.", CommandList, flags=("all",)),
+    Verb(
+        "history",
+        "GET",
+        "/v1/history",
+        "What was said.",
+        HistoryView,
+        flags=("limit", "before", "q", "since"),
+    ),
+    Verb("history_clear", "DELETE", "/v1/history", "Forget all of it.", HistoryCleared),
     Verb("questions", "GET", "/v1/questions", "What the backend asked.", QuestionList),
     Verb("question_answer", "POST", "/v1/questions/{id}", "Answer it.", Accepted, AnswerRequest),
     Verb("auth", "GET", "/v1/auth", "Where the token comes from.", AuthView),

@@ -23,6 +23,7 @@ from omniid.control.client import Client, DaemonError
 from omniid.control.schema import EVENTS_PATH, MAX_BODY_BYTES, METRICS_PATH, OPENAPI_PATH, VERBS, Verb
 from omniid.control.server import bind
 from omniid.errors import EXIT_REFUSED, EXIT_USAGE, ConfigError, NotRunningError
+from omniid.history_api import HistoryVerbs
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ BODIES = {
     "question_answer": {"value": "Ann"},
     "speech_say": {"text": "Hi"},
 }
-PARTS = (api.CommandVerbs, api.UserVerbs, api.BackendVerbs, api.HouseVerbs)
+PARTS = (api.CommandVerbs, api.UserVerbs, api.BackendVerbs, HistoryVerbs, api.HouseVerbs)
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=ids)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import pytest
 from support import flow
 from support.field import address, field_server
 
-from omniid.cli.private_daemon import Config
+from omniid.cli.private_daemon import Config, PrivateDaemon
 
 
 def speak(running: Any) -> dict[str, Any]:
@@ -113,3 +116,28 @@ def test_a_reply_of_more_than_a_megabyte_is_taken_and_the_daemon_lives(tmp_path:
             assert len(command["reply"]["content"]) > 1_000_000
             assert running.client.call("DELETE", "/v1/speech") == {"accepted": True}
             assert running.client.call("GET", "/v1/health") == {"ok": True}
+
+
+def test_what_was_said_is_in_the_history_and_can_be_forgotten(tmp_path: Path) -> None:
+    with flow.daemon(tmp_path / "house", {"speech": {"engine": "none"}}) as running:
+        flow.until_ready(running)
+        running.client.call(
+            "POST", "/v1/commands", {"message": "add buy oat milk to my tasks", "wait_s": 60.0}, wait_s=60.0
+        )
+        found = omniid(running, "history", "--search", "oat", "--json")
+        assert "add buy oat milk to my tasks" in [message["text"] for message in json.loads(found)]
+
+        omniid(running, "history", "--clear")
+        assert json.loads(omniid(running, "history", "--json")) == []
+
+
+def omniid(running: PrivateDaemon, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "omniid", *arguments],
+        env=flow.environment_of(running),
+        capture_output=True,
+        text=True,
+        timeout=flow.WITHIN_S,
+        check=True,
+    )
+    return done.stdout

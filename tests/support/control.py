@@ -19,6 +19,8 @@ from omniid.control.schema import (
     CommandView,
     DevicesView,
     HealthView,
+    HistoryCleared,
+    HistoryView,
     ListenView,
     QuestionList,
     SpeechView,
@@ -69,6 +71,8 @@ ANSWERS: dict[type[BaseModel], BaseModel] = {
     Accepted: Accepted(),
     QuestionList: QuestionList(questions=[]),
     TakeList: TakeList(takes=[]),
+    HistoryView: HistoryView(messages=[], before=None, enabled=True),
+    HistoryCleared: HistoryCleared(deleted=0),
     DevicesView: DevicesView(inputs=[], outputs=[], problem=None),
     AuthView: AuthView(state="none", origin=None, advice=None),
 }

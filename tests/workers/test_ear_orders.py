@@ -57,6 +57,8 @@ class EarInside:
         self.begun: list[str] = []
 
     def close(self) -> None:
+        for loader in self.ear._loaders.values():
+            loader.get()  # a native thread must not outlive the interpreter
         for part in (self._lines, self._ours, self._theirs):
             part.close()
 

@@ -233,7 +233,8 @@ def slams() -> Sound:
 def breath() -> Sound:
     dice = np.random.default_rng(2)
     hiss = np.convolve(dice.normal(0, 1, 2 * RATE), np.hanning(12), "same")
-    return 0.1 * hiss / np.abs(hiss).max() * np.sin(np.pi * np.arange(hiss.size) / RATE) ** 2
+    swell = np.sin(np.pi * np.arange(hiss.size) / RATE) ** 2
+    return np.asarray(0.1 * hiss / np.abs(hiss).max() * swell)
 
 
 def melody() -> Sound:

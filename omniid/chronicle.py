@@ -1,0 +1,100 @@
+"""Writes down what is said, on both sides, as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+import uuid_utils
+
+from omniid.errors import StorageError
+from omniid.events import (
+    CommandProgressed,
+    CommandQueued,
+    CommandSettled,
+    Event,
+    LateReplyArrived,
+    MessageArrived,
+    QuestionAsked,
+    SettledHere,
+    StorageFailed,
+)
+from omniid.storage.messages import HistoryMessage
+
+log = structlog.get_logger()
+
+_MOST_WAITING = 1_000
+
+
+class Book(Protocol):
+    async def add(self, message: HistoryMessage) -> object:
+        """Raises StorageError: the disk does not take it."""
+
+
+class Chronicle:
+    """`observe` sees every event; `run` writes what is worth it. No command ever waits for either."""
+
+    def __init__(self, book: Book, now: Callable[[], datetime], post: Callable[[Event], None]) -> None:
+        self._book = book
+        self._now = now
+        self._post = post
+        self._waiting: asyncio.Queue[HistoryMessage] = asyncio.Queue(_MOST_WAITING)
+        self._dropped = 0
+
+    def observe(self, event: Event) -> None:
+        message = message_of(event, self._now())
+        if message is None:
+            return
+        if self._waiting.full():
+            self._dropped += 1
+            return
+        self._waiting.put_nowait(message)
+
+    async def run(self) -> None:
+        """Write until cancelled; what still waits then is written first."""
+        try:
+            while True:
+                await self._write(await self._waiting.get())
+        finally:
+            while not self._waiting.empty():
+                await self._write(self._waiting.get_nowait())
+
+    async def _write(self, message: HistoryMessage) -> None:
+        try:
+            await self._book.add(message)
+        except StorageError as error:
+            self._post(StorageFailed(error.message))
+        if self._dropped:
+            log.warning("not written into the history: too much at once", messages=self._dropped)
+            self._dropped = 0
+
+
+def message_of(event: Event, at: datetime) -> HistoryMessage | None:
+    """What of an event belongs into the history."""
+    match event:
+        case CommandQueued(again=False):
+            metadata = {"type": event.kind}
+            return HistoryMessage(
+                event.command_id, at, "user", "command", event.message, event.command_id, metadata
+            )
+        case CommandSettled() | LateReplyArrived() | SettledHere():
+            reply = dataclasses.asdict(event.reply)
+            return HistoryMessage(
+                _id(), at, "assistant", "reply", event.reply.content, event.command_id, reply=reply
+            )
+        case CommandProgressed(text=str(text)) if text:
+            return HistoryMessage(_id(), at, "assistant", "partial", text, event.command_id)
+        case QuestionAsked():
+            return HistoryMessage(_id(), at, "assistant", "question", event.text, event.command_id)
+        case MessageArrived(text=text) if text:
+            return HistoryMessage(_id(), at, "assistant", event.kind, text)
+        case _:
+            return None
+
+
+def _id() -> str:
+    return str(uuid_utils.uuid7())
