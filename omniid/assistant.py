@@ -68,6 +68,7 @@ from omniid.workers.channel import (
     TakeEmpty,
     TakeFailed,
     TakeRecognised,
+    VoiceNoted,
 )
 
 _ListeningEvent = (
@@ -212,8 +213,8 @@ class Assistant:
                 | CommandRefused()
             ):
                 return self._on_listening(event, now)
-            case ModelReady() | RecogniserNoted() | MicrophoneKept() | HotkeyChanged():
-                return self._on_ear(event)
+            case ModelReady() | RecogniserNoted() | MicrophoneKept() | HotkeyChanged() | VoiceNoted():
+                return self._on_self_report(event)
             case (
                 SpeechRequested()
                 | HushRequested()
@@ -264,8 +265,10 @@ class Assistant:
         self._state.utterances = 0
         return [] if silent else [StopSpeech()]
 
-    def _on_ear(self, event: ModelReady | RecogniserNoted | MicrophoneKept | HotkeyChanged) -> list[Effect]:
-        """What the ear and the key say of themselves."""
+    def _on_self_report(
+        self, event: ModelReady | RecogniserNoted | MicrophoneKept | HotkeyChanged | VoiceNoted
+    ) -> list[Effect]:
+        """What the ear, the voice and the key say of themselves."""
         state = self._state
         match event:
             case ModelReady(model=model, device=device, compute_type=compute_type, note=note):
@@ -273,6 +276,8 @@ class Assistant:
                 self._note("recogniser", note)
             case RecogniserNoted(note=note):
                 self._note("recogniser", note)
+            case VoiceNoted(note=note):
+                self._note("voice", note)
             case MicrophoneKept(is_open=is_open, device=device):
                 state.kept_open = (device or "default") if is_open else None
             case HotkeyChanged(backend=backend, sees_releases=sees_releases, note=note, advice=advice):
@@ -357,6 +362,8 @@ class Assistant:
                 return []
             case WorkerStood(worker=worker):
                 state.problems.pop(worker, None)
+                if worker == "mouth":
+                    self._note("voice", None)
                 return []
             case StorageFailed(message=message):
                 state.problems["storage"] = message

@@ -37,6 +37,7 @@ from omniid.workers.channel import (
     ToEar,
     ToMouth,
     TranscribeFile,
+    VoiceNoted,
     WorkerReady,
 )
 from omniid.workers.lifecycle import Supervised
@@ -162,6 +163,8 @@ class MouthPort:
                 self._post(report)
             case SpeechFinished(utterance_id=utterance_id) | SpeechFailed(utterance_id=utterance_id):
                 self._next(utterance_id)
+                self._post(report)
+            case VoiceNoted():
                 self._post(report)
             case WorkerReady(pid=pid):
                 self._post(WorkerStood("mouth", pid))

@@ -220,11 +220,17 @@ class Recognition(_Section):
 
 
 class Speech(_Section):
-    engine: Literal["pyttsx3", "none"] = "pyttsx3"
+    engine: Literal["pyttsx3", "piper", "wyoming", "none"] = "pyttsx3"
     voice: str | None = None
     rate: Annotated[int, Field(ge=80, le=450)] = 180
     volume: Share = 1.0
     when: Literal["always", "voice", "never"] = "always"
+
+    @model_validator(mode="after")
+    def _has_an_address(self) -> Speech:
+        if self.engine == "wyoming" and not (self.voice or "").startswith(("tcp://", "unix://")):
+            raise ValueError('engine = "wyoming" needs a voice such as tcp://192.0.2.7:10200')
+        return self
 
 
 class History(_Section):

@@ -26,6 +26,7 @@ from omniid.workers.channel import (
     TakeFailed,
     TakePartial,
     TakeRecognised,
+    VoiceNoted,
 )
 
 # --- the user ---------------------------------------------------------------------------------------------
@@ -498,7 +499,7 @@ EarEvent = (
     | RecogniserNoted
     | MicrophoneKept
 )
-MouthEvent = SpeechStarted | SpeechFinished | SpeechFailed
+MouthEvent = SpeechStarted | SpeechFinished | SpeechFailed | VoiceNoted
 Event = (
     KeyPressed
     | KeyReleased

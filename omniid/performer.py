@@ -74,7 +74,7 @@ from omniid.workers.channel import Say, SpeechFailed, StopSpeaking, ToMouth
 
 log = structlog.get_logger()
 
-_MOST_SPOKEN = 20_000  # characters: a quarter of an hour of talk
+_MOST_SPOKEN = 50_001  # characters: one more than the mouth reads, so that it sees that there was more
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ _VERBS = {
     "unmute": "voice",
     "status": "status",
     "devices": "devices",
+    "voices": "voices",
     "events": "events",
     "doctor": "doctor",
     "reconnect": "run",

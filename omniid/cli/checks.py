@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import json
 import subprocess
 import sys
@@ -44,7 +43,7 @@ def run() -> Iterator[Finding]:
     yield _microphone(settings, devices)
     yield _speaker(settings, devices)
     yield _guarded("speech model", lambda: _model(settings))
-    yield _voice(settings)
+    yield _guarded("voice", lambda: _voice(settings))
     yield from _daemon(settings)
 
 
@@ -81,17 +80,29 @@ def _speaker(settings: Settings, devices: dict[str, Any]) -> Finding:
     return _device("speaker", devices["outputs"], settings.audio.output_device, devices["problem"])
 
 
-def _device(name: str, found: list[str], wanted: str | None, problem: str | None) -> Finding:
+def _device(name: str, found: list[dict[str, Any]], wanted: str | None, problem: str | None) -> Finding:
     if problem is not None:
         return Finding(name, "problem", "none can be used", problem)
     if not found:
         return Finding(
             name, "problem", "none was found", f"Plug in a {name}, or start PipeWire or PulseAudio."
         )
-    if wanted is not None and wanted not in found:
-        key = "audio.input_device" if name == "microphone" else "audio.output_device"
-        return Finding(name, "problem", f"no {wanted!r}", f"Set {key} to one of: {', '.join(found)}.")
-    return Finding(name, "ok", wanted or found[0])
+    key = "audio.input_device" if name == "microphone" else "audio.output_device"
+    if wanted is None:
+        chosen = found[0]
+    else:
+        fits = [device for device in found if wanted in {device["name"], device["description"]}]
+        if not fits:
+            names = ", ".join(device["name"] for device in found)
+            return Finding(name, "problem", f"no {wanted!r}", f"Set {key} to one of: {names}.")
+        chosen = fits[0]
+    if chosen["muted"]:
+        return Finding(name, "problem", f"{chosen['description']} is muted", "Switch it on in your desktop.")
+    if name == "microphone" and chosen["is_monitor"]:
+        return Finding(
+            name, "warning", f"{chosen['description']} is a speaker's own sound", f"Choose one with {key}."
+        )
+    return Finding(name, "ok", str(chosen["description"]))
 
 
 def _model(settings: Settings) -> Finding:
@@ -102,16 +113,15 @@ def _model(settings: Settings) -> Finding:
 
 
 def _voice(settings: Settings) -> Finding:
+    from omniid.cli.voices import find_voices  # noqa: PLC0415 only doctor's own check needs it
+
     if settings.speech.engine == "none":
         return Finding("voice", "ok", "switched off (speech.engine)")
-    if sys.platform == "darwin":
-        return Finding("voice", "ok", "the system's own")
-    library = ctypes.util.find_library("espeak-ng") or ctypes.util.find_library("espeak")
-    if library is None:
-        return Finding(
-            "voice", "problem", "espeak-ng is not installed", "Install it: sudo apt install libespeak-ng1."
-        )
-    return Finding("voice", "ok", f"espeak-ng ({library})")
+    engines = find_voices(settings.speech.engine, settings.speech.voice)
+    used = next(engine for engine in engines if engine["is_used"])
+    if used["problem"] is not None:
+        return Finding("voice", "problem", f"{used['name']} cannot speak", used["problem"])
+    return Finding("voice", "ok", str(used["name"]))
 
 
 def _daemon(settings: Settings) -> Iterator[Finding]:

@@ -281,6 +281,13 @@ class SpeechFailed:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class VoiceNoted:
+    """The wanted voice cannot be used and another speaks in its place; None: all is as wanted."""
+
+    note: str | None = None
+
+
 ToEar = (
     ConfigureEar
     | StartTake
@@ -307,7 +314,7 @@ FromEar = (
     | MicrophoneKept
 )
 ToMouth = ConfigureMouth | Say | StopSpeaking
-FromMouth = WorkerReady | SpeechStarted | SpeechFinished | SpeechFailed
+FromMouth = WorkerReady | SpeechStarted | SpeechFinished | SpeechFailed | VoiceNoted
 Message = ToEar | FromEar | ToMouth | FromMouth
 
 _CLASSES: dict[str, type[Any]] = {cls.__name__: cls for cls in get_args(Message)}

@@ -112,6 +112,7 @@ class LiveTake(Take):
         try:
             self._source.open()
             cause = self._listen(capture, opened_at)
+            held_s = time.monotonic() - opened_at
         finally:
             self._file.complete()
             has_waited = isinstance(cause, NeverStarted) and self._source.is_stuck
@@ -124,7 +125,7 @@ class LiveTake(Take):
             self._tell_end(cause, capture)
             self._is_capturing = False
         if cause is Cause.RELEASED and capture.first_sample_at is None:
-            self._blame_slow_start(time.monotonic() - opened_at)
+            self._blame_slow_start(held_s)
 
     def _listen(self, capture: Capture, opened_at: float) -> Cause | NeverStarted:
         """Take blocks in until the capture is over.

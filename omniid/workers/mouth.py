@@ -35,6 +35,7 @@ from omniid.workers.channel import (
     SpeechFinished,
     SpeechStarted,
     StopSpeaking,
+    VoiceNoted,
     WorkerReady,
     decode,
     encode,
@@ -95,7 +96,7 @@ class Mouth:
             self._exit(EXIT_HUNG)
 
     def replaced(self, error: SpeechError) -> None:
-        sys.stderr.write(f"The system's own voice speaks instead. {error.message}\n")
+        self._send(VoiceNoted(f"The system's own voice speaks instead. {error.message}"))
 
     def _send(self, message: FromMouth) -> None:
         with self._sending:
