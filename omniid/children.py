@@ -61,7 +61,7 @@ class EarPort:
 
     def __init__(self, settings: Settings, takes_folder: Path, post: Post) -> None:
         self._post = post
-        self._patience = EarPatience()
+        self._patience = EarPatience(remote=settings.recognition.engine == "wyoming")
         self._shut = False
         self._capturing: set[str] = set()  # takes whose end the ear still owes us
         self.worker = Worker(

@@ -30,6 +30,7 @@ from pydantic import (
 from omniid import rollout
 from omniid.errors import ConfigError, HotkeyError
 from omniid.hotkeys import chord
+from omniid.recognition import wyoming_uri
 
 URLS = {"development": "ws://localhost:8000/ws", "production": "wss://api.omnii.app/ws"}
 _SHORT_FORMS = {"OMNIID_WS_URL": ("backend", "url"), "OMNIID_TOKEN": ("backend", "token")}
@@ -214,6 +215,8 @@ class Recognition(_Section):
     def _fits_together(self) -> Recognition:
         if self.engine == "wyoming" and not self.uri:
             raise ValueError('engine = "wyoming" needs a uri such as tcp://192.0.2.7:10300')
+        if self.uri:
+            wyoming_uri.parse(self.uri)
         if self.accept < self.reject:
             raise ValueError(f"accept = {self.accept:g} should not be below reject = {self.reject:g}")
         return self

@@ -35,6 +35,7 @@ from omniid.listening import ListeningSettings
 from omniid.metrics import Metrics
 from omniid.performer import Parts, Performer
 from omniid.reactor import Reactor
+from omniid.recognition import wyoming_uri
 from omniid.storage.database import Database
 from omniid.storage.history import History
 from omniid.storage.outbox import Limits, Outbox
@@ -201,6 +202,9 @@ async def _take_stock(outbox: Outbox, reactor: Reactor, now: datetime) -> None:
 
 
 def _warn(settings: Settings) -> None:
+    recognition = settings.recognition
+    if recognition.engine == "wyoming" and (warning := wyoming_uri.clear_text_warning(str(recognition.uri))):
+        log.warning(warning)
     if settings.route != "embedded" and settings.backend.leaves_in_clear:
         log.warning(
             "your words leave this machine in clear text, as allow_insecure permits",

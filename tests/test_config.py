@@ -216,3 +216,48 @@ def test_a_name_and_password_in_the_address_are_refused(tmp_path: Path) -> None:
     found = mistakes(tmp_path, text)
     assert "no name and password" in found
     assert "secret" not in found
+
+
+# --- keys and recognition -----------------------------------------------------------------------------------
+
+
+def test_a_key_that_is_none_is_told_with_examples(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"hotkey\.key.*is not a key to listen for.*Examples"):
+        given(tmp_path, OMNIID_HOTKEY__KEY="ctrl+banana")
+
+
+def test_keys_have_to_differ(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(
+        '[hotkey]\nkey = "f9"\n[[hotkey.profiles]]\nname = "german"\nkey = "F9"\n', encoding="utf-8"
+    )
+    with pytest.raises(ConfigError, match="a key of its own"):
+        load(tmp_path / "config.toml", {})
+
+
+def test_profiles_have_names_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(
+        '[hotkey]\nprofiles = [{name = "a", key = "f7"}, {name = "a", key = "f8"}]\n', encoding="utf-8"
+    )
+    with pytest.raises(ConfigError, match="a name of its own"):
+        load(tmp_path / "config.toml", {})
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"OMNIID_RECOGNITION__ENGINE": "wyoming"}, "needs a uri"),
+        ({"OMNIID_RECOGNITION__URI": "http://x"}, "http://x"),
+        ({"OMNIID_RECOGNITION__ACCEPT": "0.1", "OMNIID_RECOGNITION__REJECT": "0.5"}, "should not be below"),
+        ({"OMNIID_SPEECH__ENGINE": "wyoming"}, "needs a voice"),
+        ({"OMNIID_AUDIO__PREROLL_MS": "5000"}, "preroll_ms"),
+    ],
+)
+def test_recognition_and_speech_have_to_fit_together(
+    tmp_path: Path, variables: dict[str, str], problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        given(tmp_path, **variables)
+
+
+def test_languages_are_words_with_commas_in_the_environment(tmp_path: Path) -> None:
+    assert given(tmp_path, OMNIID_RECOGNITION__LANGUAGES="en,de").recognition.languages == ["en", "de"]

@@ -12,14 +12,16 @@ OPENED_S = 5.0  # a Bluetooth headset needs two seconds; the ear itself gives up
 CLOSED_S = 2.5
 LOADED_S = 60.0
 SHORTEST_S = 3.0
+REMOTE_S = 6.0
 UNKNOWN_PACE = 3.0  # seconds for each second of sound, before anything is known
 MARGIN = 8.0
 
 
 class EarPatience:
-    """Seconds for each step of a take."""
+    """Seconds for each step of a take. `remote`: the recogniser is elsewhere, and may be away."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, remote: bool = False) -> None:
+        self._remote = remote
         self._pace: float | None = None
         self._has_model = False
 
@@ -38,8 +40,12 @@ class EarPatience:
     def to_recognise(self, duration_s: float) -> float:
         """From the end of a sound of that length to its words."""
         pace = UNKNOWN_PACE if self._pace is None else self._pace * MARGIN
-        loading = 0.0 if self._has_model and self._pace is not None else LOADED_S
-        return loading + SHORTEST_S + pace * duration_s
+        is_known = self._has_model and self._pace is not None
+        if (
+            self._remote
+        ):  # it is asked first; then the local model is loaded, and may be of quite another pace
+            return REMOTE_S + duration_s + LOADED_S + SHORTEST_S + max(pace, UNKNOWN_PACE) * duration_s
+        return (0.0 if is_known else LOADED_S) + SHORTEST_S + pace * duration_s
 
     def learn(self, duration_s: float, recognition_s: float) -> None:
         """A take of that length took so long; the slowest of them counts, and is forgotten slowly."""

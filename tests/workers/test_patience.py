@@ -35,6 +35,14 @@ def test_a_large_model_on_a_slow_machine_is_no_hang() -> None:
     assert patience.to_recognise(5.0) > 2 * 20.0
 
 
+def test_a_recogniser_elsewhere_may_be_away_and_the_local_model_has_to_be_loaded() -> None:
+    patience = EarPatience(remote=True)
+    patience.model_is_ready()
+    patience.learn(5.0, 0.1)
+
+    assert patience.to_recognise(5.0) > LOADED_S + 5.0
+
+
 @given(st.lists(st.tuples(SECONDS, SECONDS)), SECONDS)
 def test_it_is_never_shorter_than_it_takes_to_answer_at_all(
     takes: list[tuple[float, float]], length: float
