@@ -316,7 +316,11 @@ def test_a_take_whose_command_is_over_is_kept_no_longer(state: State) -> None:
 # --- the doubt ----------------------------------------------------------------------------------------------
 
 ASKED: list[Step] = [PRESSED, RELEASED, ENDED, said(confidence=0.5)]
-ANSWER: list[Step] = [KeyPressed("key", "t2"), (1.0, KeyReleased("key")), CaptureEnded("t2", "released", 1.0, 1.0, 0)]
+ANSWER: list[Step] = [
+    KeyPressed("key", "t2"),
+    (1.0, KeyReleased("key")),
+    CaptureEnded("t2", "released", 1.0, 1.0, 0),
+]
 ACCEPTED = Enqueue("t1", "Send it", UNSURE)
 
 

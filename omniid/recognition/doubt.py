@@ -12,7 +12,8 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-DOUBTFUL_CONFIDENCE = 0.5  # one take in seven, and half of those are wrong
+DOUBTFUL_CONFIDENCE = 0.6  # one take in four, and most of those are wrong
+GRAVE_CONFIDENCE = 0.35
 # On silence the model writes "You", says itself that nobody spoke, and is half sure of both.
 NO_SPEECH_PROBABILITY = 0.6
 CERTAIN_NO_SPEECH = 0.9
@@ -73,12 +74,16 @@ def token_budget(seconds: float) -> int:
 
 
 def is_doubtful(attempt: Attempt) -> bool:
-    """Whether to try again with more care."""
+    """Whether to try again with a little more care."""
+    return attempt.confidence < DOUBTFUL_CONFIDENCE or is_gravely_doubtful(attempt)
+
+
+def is_gravely_doubtful(attempt: Attempt) -> bool:
+    """Whether to try again with all the care there is."""
     return (
-        attempt.is_cut
-        or attempt.confidence < DOUBTFUL_CONFIDENCE
+        attempt.confidence < GRAVE_CONFIDENCE
         or attempt.no_speech > NO_SPEECH_PROBABILITY
-        or loops(attempt.text)
+        or _is_stuck(attempt)
     )
 
 

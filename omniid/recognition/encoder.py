@@ -18,6 +18,7 @@ FRAMES_PER_S = 100
 WINDOW_FRAMES = 3_000
 WINDOW_POSITIONS = WINDOW_FRAMES // 2
 PAD_S = 1.0  # with less the last word suffers
+LONG_PAD_S = 4.0  # a second look: it hears some of what the first did not, and costs little more
 SILENCE_POSITIONS = 150  # three seconds; with 50 it loops now and then, more only costs time
 _VOICE_S = 2.0
 _VOWELS_HZ = ((700, 1200, 2500), (300, 2300, 3000), (500, 900, 2400), (400, 1900, 2600))
@@ -31,9 +32,9 @@ class Encoder:
         self._extractor = extractor
         self._silence = self._picture_of_silence()
 
-    def encode(self, samples: Any) -> Any:
+    def encode(self, samples: Any, pad_s: float = PAD_S) -> Any:
         """A sound of up to thirty seconds, as floats from -1 to 1, for the decoder: quickly."""
-        features = self._features(np.pad(samples, (0, int(PAD_S * RATE))))
+        features = self._features(np.pad(samples, (0, int(pad_s * RATE))))
         picture = _as_numbers(self._encode(features))
         room = WINDOW_POSITIONS - picture.shape[1]
         if room <= 0:

@@ -25,10 +25,11 @@ from omniid.recognition.doubt import (
     confidence,
     is_credible,
     is_doubtful,
+    is_gravely_doubtful,
     loops,
     token_budget,
 )
-from omniid.recognition.encoder import RATE, Encoder
+from omniid.recognition.encoder import LONG_PAD_S, RATE, Encoder
 from omniid.recognition.models import ModelChoice
 from omniid.recognition.recognizer import NOTHING, Recognition, Wishes
 
@@ -83,10 +84,12 @@ class WhisperRecognizer:
         if wishes.is_draft:
             draft = self._decode(encoded, prompt, budget, beam_size=DRAFT_BEAM_SIZE)
             return NOTHING if loops(draft.text) else _recognition(draft, language)
-        attempt = self._decode(encoded, prompt, budget) if chance >= SURE_LANGUAGE else None
+        attempt = None
+        if chance >= SURE_LANGUAGE:
+            attempt = self._quickly(samples, encoded, prompt, budget, is_cancelled)
         if is_cancelled():
             return NOTHING
-        if attempt is not None and not is_doubtful(attempt):
+        if attempt is not None and not is_gravely_doubtful(attempt):
             return _recognition(attempt, language)
         encoded = self._encoder.encode_fully(samples)
         if is_cancelled():
@@ -96,6 +99,16 @@ class WhisperRecognizer:
         if attempt is not None and language == first_language:
             careful = better(attempt, careful)
         return NOTHING if is_cancelled() else _recognition(careful, language)
+
+    def _quickly(
+        self, samples: Any, encoded: Any, prompt: list[int], budget: int, is_cancelled: Callable[[], bool]
+    ) -> Attempt:
+        """With the short window; in doubt a second time, with a longer one."""
+        attempt = self._decode(encoded, prompt, budget)
+        if not is_doubtful(attempt) or is_cancelled():
+            return attempt
+        longer = self._encoder.encode(samples, LONG_PAD_S)
+        return better(attempt, self._decode(longer, prompt, budget))
 
     def _carefully(self, encoded: Any, prompt: list[int], budget: int) -> Attempt:
         """As the model was trained; where even that goes round in a loop, without saying a thing twice."""

@@ -15,6 +15,7 @@ from omniid.recognition.doubt import (
     confidence,
     is_credible,
     is_doubtful,
+    is_gravely_doubtful,
     loops,
     token_budget,
 )
@@ -68,11 +69,19 @@ def test_different_words_are_no_loop(numbers: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"is_cut": True}, {"confidence": 0.4}, {"no_speech": 0.7}, {"text": LOOP}]
+    "change", [{"is_cut": True}, {"confidence": 0.3}, {"no_speech": 0.7}, {"text": LOOP}]
 )
 def test_each_sign_makes_doubt(change: dict[str, object]) -> None:
     assert not is_doubtful(SURE)
+    assert not is_gravely_doubtful(SURE)
     assert is_doubtful(replace(SURE, **change))  # type: ignore[arg-type]
+    assert is_gravely_doubtful(replace(SURE, **change))  # type: ignore[arg-type]
+
+
+def test_a_little_doubt_is_not_grave() -> None:
+    unsure = replace(SURE, confidence=0.5)
+    assert is_doubtful(unsure)
+    assert not is_gravely_doubtful(unsure)
 
 
 @pytest.mark.parametrize(
