@@ -38,6 +38,7 @@ from omniid.events import (
     KeyPressed,
     KeyReleased,
     KeyToggled,
+    MachineWoke,
     MicrophoneForbidden,
     QuestionAnswered,
     QuestionAsked,
@@ -77,6 +78,7 @@ _ListeningEvent = (
     | ConfirmationAsked
     | ConfirmationAnswered
     | ConfirmationDue
+    | MachineWoke
     | MicrophoneForbidden
     | TakeRetried
     | TakeDropped
@@ -207,6 +209,7 @@ class Assistant:
                 | ConfirmationAsked()
                 | ConfirmationAnswered()
                 | ConfirmationDue()
+                | MachineWoke()
                 | MicrophoneForbidden()
                 | TakeRetried()
                 | TakeDropped()
@@ -247,6 +250,8 @@ class Assistant:
                 effects = listening.on_take(event, now)
             case ConfirmationAsked() | ConfirmationAnswered() | ConfirmationDue():
                 effects = listening.on_confirmation(event)
+            case MachineWoke():
+                effects = listening.on_woke()
             case MicrophoneForbidden():
                 effects = listening.on_forbidden(event)
             case TakeRetried():

@@ -27,7 +27,15 @@ from omniid.control.stream import EventHub
 from omniid.credentials import Credentials
 from omniid.ear_performer import EarPerformer
 from omniid.errors import StorageError
-from omniid.events import ClockTicked, CommandMoved, Event, MicrophoneForbidden, StopRequested, VoiceMuted
+from omniid.events import (
+    ClockTicked,
+    CommandMoved,
+    Event,
+    MachineWoke,
+    MicrophoneForbidden,
+    StopRequested,
+    VoiceMuted,
+)
 from omniid.flag import Flag
 from omniid.history_api import HistoryVerbs
 from omniid.line import LineSettings
@@ -36,6 +44,7 @@ from omniid.metrics import Metrics
 from omniid.performer import Parts, Performer
 from omniid.reactor import Reactor
 from omniid.recognition import wyoming_uri
+from omniid.session import Session
 from omniid.storage.database import Database
 from omniid.storage.history import History
 from omniid.storage.outbox import Limits, Outbox
@@ -151,7 +160,7 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
     lasting = {
         **{name: child.run() for name, child in children.by_name().items()},
         "session": session.run(),
-        "wake": wake.watch(lambda _: session.look_again()),
+        "wake": wake.watch(_on_wake(session, reactor)),
         "tick": _tick(reactor),
         "housekeeping": _housekeeping(lambda: _forget(outbox, history, settings, clock().wall)),
         "chronicle": chronicle.run(),
@@ -176,6 +185,15 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
                     await _land(assistant, reactor)
         reactor.stop()
     places.socket.unlink(missing_ok=True)
+
+
+def _on_wake(session: Session, reactor: Reactor) -> Callable[[wake.Reason], None]:
+    def on_wake(reason: wake.Reason) -> None:
+        session.look_again()
+        if reason == "resume":
+            reactor.post_nowait(MachineWoke())
+
+    return on_wake
 
 
 def _assistant(settings: Settings) -> Assistant:

@@ -94,6 +94,11 @@ class HotkeyChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineWoke:
+    """The machine was asleep: whoever held a key has let go of it since."""
+
+
+@dataclass(frozen=True, slots=True)
 class MicrophoneForbidden:
     """The user wants the microphone shut, or (not `shut`) allows it again."""
 
@@ -507,6 +512,7 @@ Event = (
     | KeyToggled
     | TakeCancelRequested
     | HotkeyChanged
+    | MachineWoke
     | MicrophoneForbidden
     | ConfirmationAsked
     | ConfirmationAnswered

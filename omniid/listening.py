@@ -99,6 +99,7 @@ class _Take:
     pressed_at: float = 0.0
     latched: bool = False
     retried: bool = False
+    was_interrupted: bool = False  # by a sleep of the machine
     cut_short: bool = False
 
     @property
@@ -261,6 +262,14 @@ class Listening:
         self._state.capture = "closing"
         return [CancelCapture(take.id)]
 
+    def on_woke(self) -> list[Effect]:
+        """A take that the sleep came into is over; nobody knows what of it was meant."""
+        take = self._state.take
+        if take is None or self._state.capture == "closing":
+            return []
+        take.was_interrupted = True
+        return self._close()
+
     def on_forbidden(self, event: MicrophoneForbidden) -> list[Effect]:
         self._state.shut = event.shut
         if not event.shut and self._problems.get("microphone") == _SHUT:
@@ -294,7 +303,7 @@ class Listening:
         state = self._state
         if state.take is None or take_id != state.take.id:
             return []
-        state.take.cut_short = cut_short
+        state.take.cut_short = cut_short or state.take.was_interrupted
         state.recognising[take_id] = state.take
         told: list[Effect] = []
         if cause == "device_lost":

@@ -33,6 +33,7 @@ from omniid.events import (
     KeyPressed,
     KeyReleased,
     KeyToggled,
+    MachineWoke,
     Manner,
     MicrophoneForbidden,
     TakeCancelRequested,
@@ -101,6 +102,8 @@ class Region:
                 return listening.on_take(event, now)
             case ConfirmationAsked() | ConfirmationAnswered() | ConfirmationDue():
                 return listening.on_confirmation(event)
+            case MachineWoke():
+                return listening.on_woke()
             case MicrophoneForbidden():
                 return listening.on_forbidden(event)
             case TakeRetried():
@@ -465,6 +468,23 @@ def test_shutting_it_in_mid_take_forgets_the_take() -> None:
     effects = Region(PRESSED, OPENED).handle(MicrophoneForbidden(shut=True))
 
     assert effects == [CancelCapture("t1"), ShutMicrophone(shut=True)]
+
+
+# --- a machine that sleeps ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["hold", "toggle", "hybrid"])
+def test_a_take_that_a_sleep_came_into_ends_and_is_asked_about(mode: str) -> None:
+    region = Region(KeyPressed("key", "t1", Manner(mode)), OPENED)  # type: ignore[arg-type]
+
+    assert region.handle(MachineWoke()) == [StopCapture("t1")]
+    assert region.handle(MachineWoke()) == []
+    region.handle(ENDED)
+    assert Announce(ConfirmationAsked("t1", "Send it", "cut_short")) in region.handle(said())
+
+
+def test_a_sleep_between_takes_is_nothing() -> None:
+    assert Region(PRESSED, RELEASED, ENDED, said()).handle(MachineWoke()) == []
 
 
 # --- an ear that goes ---------------------------------------------------------------------------------------
