@@ -71,7 +71,7 @@ from omniid.protocol.link import Answer
 from omniid.reactor import Reactor
 from omniid.session import Session
 from omniid.storage.outbox import Command, Outbox
-from omniid.takes import Takes
+from omniid.takes import KeptTake, Takes
 from omniid.timeline import Timelines
 
 _WAITS_FOR = {
@@ -286,7 +286,7 @@ class UserVerbs:
         return TakeList(
             takes=[
                 TakeView(id=take.id, recorded_at=take.changed_at.isoformat(), duration_s=take.duration_s)
-                for take in self._takes.list()
+                for take in self._left_over()
             ]
         )
 
@@ -299,13 +299,17 @@ class UserVerbs:
         await self._handled(TakeDropped(self._kept(call.id)))
         return Accepted()
 
+    def _left_over(self) -> list[KeptTake]:
+        """Takes that came to nothing: a take whose command is only waiting must not become another."""
+        return [take for take in self._takes.list() if not self._assistant.is_in_hand(take.id)]
+
     def _kept(self, take_id: str) -> str:
         """The whole id of a kept take; "last" is the newest, and the end of an id will do.
 
         Raises:
             NotFoundError: there is none, or more than one.
         """
-        kept = [take.id for take in self._takes.list()]
+        kept = [take.id for take in self._left_over()]
         found = kept[:1] if take_id == "last" else [known for known in kept if known.endswith(take_id)]
         if len(found) != 1:
             raise NotFoundError(f"There is no take {take_id!r}. `omniid take list` shows what is kept.")

@@ -157,7 +157,7 @@ class Assistant:
         self._listening = Listening(
             listening or ListeningSettings(),
             self._state.problems,
-            lambda text: self._tell(text, "voice"),
+            self._tell_of_take,
             lambda: self._state.speaking or self._state.utterances > 0,
             self._questions.answer,
         )
@@ -166,6 +166,10 @@ class Assistant:
     def questions(self) -> Mapping[str, Question]:
         """What the server has asked and the user has not answered, by its id."""
         return self._questions.open
+
+    def is_in_hand(self, take_id: str) -> bool:
+        """Whether something is still being done with a take, so that it is not the user's to try again."""
+        return self._listening.is_in_hand(take_id)
 
     @property
     def doubt(self) -> Doubt | None:
@@ -251,7 +255,7 @@ class Assistant:
             case ConfirmationAsked() | ConfirmationAnswered() | ConfirmationDue():
                 effects = listening.on_confirmation(event)
             case MachineWoke():
-                effects = listening.on_woke()
+                effects = listening.on_woke(now)
             case MicrophoneForbidden():
                 effects = listening.on_forbidden(event)
             case TakeRetried():
@@ -295,6 +299,9 @@ class Assistant:
             self._state.problems.pop(part, None)
         else:
             self._state.problems[part] = problem
+
+    def _tell_of_take(self, text: str, take_id: str | None = None) -> list[Effect]:
+        return [] if self._listening.is_silent(take_id) else self._tell(text, "voice")
 
     def _tell_question(self, asked: QuestionAsked, text: str) -> list[Effect]:
         return self._tell(text, self._line.in_flight.get(asked.command_id or "", "text"), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -11,37 +12,25 @@ from typing import Literal, get_args
 
 import structlog
 
-from omniid.audio.frames import RATE, SAMPLE_BYTES
 from omniid.config import Settings
 from omniid.events import EarEvent, Event, WorkerFailed, WorkerStood
 from omniid.workers.channel import (
-    CancelTake,
-    CaptureEnded,
-    CaptureOpened,
     ConfigureEar,
     ConfigureMouth,
     KeepMicrophoneShut,
     Message,
-    ModelReady,
     Say,
     SpeechFailed,
     SpeechFinished,
     SpeechStarted,
-    StartTake,
     StopSpeaking,
-    StopTake,
-    TakeBegun,
-    TakeEmpty,
-    TakeFailed,
-    TakeRecognised,
     ToEar,
     ToMouth,
-    TranscribeFile,
     VoiceNoted,
     WorkerReady,
 )
 from omniid.workers.lifecycle import Supervised
-from omniid.workers.patience import EarPatience
+from omniid.workers.patience import Deadline, EarDeadlines
 from omniid.workers.supervisor import FD, Service, ServiceReady, Worker, WorkerLost, worker_command
 
 log = structlog.get_logger()
@@ -54,20 +43,20 @@ MOUTH_QUIET_S = 60.0
 
 
 class EarPort:
-    """The ear, with a deadline on each thing asked of it: one that hangs is killed and replaced.
-
-    A fresh ear is told again that the microphone is to be kept shut, before anything else.
-    """
+    """The ear, with a deadline on each thing asked of it: one that hangs is killed and replaced."""
 
     def __init__(self, settings: Settings, takes_folder: Path, post: Post) -> None:
         self._post = post
-        self._patience = EarPatience(remote=settings.recognition.engine == "wyoming")
+        self._deadlines = EarDeadlines(
+            settings.audio.max_take_s + settings.audio.preroll_ms / 1000,
+            _size,
+            remote=settings.recognition.engine == "wyoming",
+        )
         self._shut = False
-        self._capturing: set[str] = set()  # takes whose end the ear still owes us
         self.worker = Worker(
             "the ear",
             worker_command("ear"),
-            configure=lambda: ear_config(settings, takes_folder),
+            configure=lambda: dataclasses.replace(ear_config(settings, takes_folder), shut=self._shut),
             on_message=self._on_message,
             log=_logger("ear"),
         )
@@ -76,55 +65,32 @@ class EarPort:
         if isinstance(message, KeepMicrophoneShut):
             self._shut = message.shut
             if self.worker.state != "ready":
-                return
+                return  # a fresh ear is told with its configuration
         self.worker.send(message)
-        match message:
-            case StartTake(take_id=take_id):
-                self._capturing.add(take_id)
-                self.worker.expect(take_id, self._patience.to_begin(ready=self.worker.state == "ready"))
-            case StopTake(take_id=take_id) | CancelTake(take_id=take_id) if take_id in self._capturing:
-                self.worker.expect(take_id, self._patience.to_close())
-            case TranscribeFile(take_id=take_id, path=path):
-                self.worker.expect(take_id, self._patience.to_recognise(_length_s(path)))
-            case _:
-                pass
+        self._expect(self._deadlines.on_told(message, ready=self.worker.state == "ready"))
 
     def replace(self) -> None:
         self.worker.replace()
 
     def _on_message(self, report: Message | WorkerLost) -> None:
         match report:
-            case TakeBegun(take_id=take_id):
-                self.worker.expect(take_id, self._patience.to_open())
-            case CaptureOpened(take_id=take_id):
-                self.worker.expect(take_id, None)
-            case CaptureEnded(take_id=take_id, duration_s=duration_s):
-                self._capturing.discard(take_id)
-                self.worker.expect(take_id, self._patience.to_recognise(duration_s))
-            case TakeRecognised() | TakeEmpty() | TakeFailed():
-                self._capturing.discard(report.take_id)
-                self.worker.done(report.take_id)
-                if isinstance(report, TakeRecognised):
-                    self._patience.learn(report.duration_s, report.recognition_s)
-            case ModelReady():
-                self._patience.model_is_ready()
-            case _:
-                pass
-        self._tell(report)
-
-    def _tell(self, report: Message | WorkerLost) -> None:
-        match report:
-            case WorkerReady(pid=pid):
-                self._patience.model_is_gone()
-                if self._shut:
-                    self.worker.send(KeepMicrophoneShut(shut=True))
-                self._post(WorkerStood("ear", pid))
             case WorkerLost(message=message):
-                self._capturing.clear()
+                self._deadlines.on_lost()
                 self._post(WorkerFailed("ear", message))
-            case _ if isinstance(report, get_args(EarEvent)):
-                self._post(report)
+            case WorkerReady(pid=pid):
+                self._post(WorkerStood("ear", pid))
             case _:
+                self._expect(self._deadlines.on_heard(report))
+                if isinstance(report, get_args(EarEvent)):
+                    self._post(report)
+
+    def _expect(self, deadline: Deadline | None) -> None:
+        match deadline:
+            case Deadline(take_id=take_id, seconds=None):
+                self.worker.done(take_id)
+            case Deadline(take_id=take_id, seconds=seconds):
+                self.worker.expect(take_id, seconds)
+            case None:
                 pass
 
 
@@ -262,11 +228,11 @@ def ear_config(settings: Settings, takes_folder: Path | None = None) -> Configur
     )
 
 
-def _length_s(path: str) -> float:
+def _size(path: str) -> int:
     try:
-        return Path(path).stat().st_size / (RATE * SAMPLE_BYTES)
+        return Path(path).stat().st_size
     except OSError:
-        return 0.0  # the ear will say what is wrong with it
+        return 0  # the ear will say what is wrong with it
 
 
 def _mouth_config(settings: Settings) -> ConfigureMouth:

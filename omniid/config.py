@@ -208,7 +208,7 @@ class Recognition(_Section):
     idle_unload_s: Seconds = 300
     keep_model: bool = False
     partials: bool = True
-    accept: Share = 0.6
+    accept: Share = 0.65
     reject: Share = 0.3
 
     @model_validator(mode="after")

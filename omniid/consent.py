@@ -54,7 +54,9 @@ _DECISIONS: dict[str, ApprovalAction] = {
     "cancel all": "cancel_all",
 }
 _ANSWER = re.compile(
-    r"(?:my )?(?:answer|reply)\b(?: is| with)?[\s,:.]+(?P<value>\S.*)", re.IGNORECASE | re.DOTALL
+    # "Reply to Anna" and "answer the mail" are commands: only what follows "is", a comma or a colon answers.
+    r"(?:my |the )?(?:answer|reply)(?: is\b[\s,:]*|[,:.]\s*)(?P<value>\S.*)",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

@@ -129,6 +129,7 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
     desk = reach.stand_in(settings, places.children.backend_socket, clock=clock, post=reactor.post)
     children = Children(settings, places.children, reactor.post_nowait, session.wake)
     takes = Takes(places.children.takes)
+    takes.clear()
     shut, muted = Flag(places.state / "microphone-shut"), Flag(places.state / "voice-muted")
     ear = EarPerformer(children.ear, takes, shut)
     parts = Parts(outbox, session, ear, children.mouth, _later(reactor), muted, desk)
@@ -184,6 +185,7 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
                     log.info("stopping")
                     await _land(assistant, reactor)
         reactor.stop()
+    takes.clear()
     places.socket.unlink(missing_ok=True)
 
 
@@ -200,10 +202,13 @@ def _assistant(settings: Settings) -> Assistant:
     recognition = settings.recognition
     return Assistant(
         AssistantSettings(
-            settings.speech.when, None if recognition.keep_model else recognition.idle_unload_s
+            "never" if settings.speech.engine == "none" else settings.speech.when,
+            None if recognition.keep_model else recognition.idle_unload_s,
         ),
         _line(settings),
-        ListeningSettings(recognition.accept, settings.audio.min_take_ms / 1000),
+        ListeningSettings(
+            recognition.accept, settings.audio.min_take_ms / 1000, forgets_taps=settings.audio.preroll_ms > 0
+        ),
     )
 
 

@@ -55,11 +55,13 @@ from omniid.workers.channel import (
 )
 
 Capture = Literal["idle", "opening", "listening", "closing"]
+Tell = Callable[..., list[Effect]]
 KeyEvent = KeyPressed | KeyReleased | KeyLost | KeyToggled | TakeCancelRequested
 TakeEvent = CaptureOpened | CaptureEnded | TakeRecognised | TakeEmpty | TakeFailed
 
 CONFIRM_WITHIN_S = 15.0
 ASK_AGAIN_S = 3.0  # a confirmation that was due while the user spoke, or omniid did, is looked at again
+_LOST_AT_MOST_S = 0.3  # of the end, which is silence mostly
 TAP_S = 0.35  # in hybrid mode a shorter press latches
 _NOT_THE_MICROPHONES = frozenset(
     {
@@ -85,10 +87,14 @@ _KEPT = "I could not recognise that. It is kept for ten minutes: run `omniid tak
 
 @dataclass(frozen=True, slots=True)
 class ListeningSettings:
-    """`accept`: below this confidence omniid asks first. `tap_s`: shorter than any word."""
+    """`accept`: below this confidence omniid asks first. `tap_s`: shorter than any word.
+
+    `forgets_taps`: the sound from before the key must not make a take of a tap.
+    """
 
     accept: float = 0.0
     tap_s: float = 0.3
+    forgets_taps: bool = False
 
 
 @dataclass(slots=True)
@@ -97,9 +103,12 @@ class _Take:
     owner: str
     manner: Manner
     pressed_at: float = 0.0
+    opened_at: float = 0.0
+    held_s: float | None = None  # for how long it was to be heard; None where nobody knows
     latched: bool = False
     retried: bool = False
-    was_interrupted: bool = False  # by a sleep of the machine
+    was_interrupted: bool = False  # by a sleep of the machine, or the loss of the key
+    was_lost: bool = False  # with its ear, before the capture had ended: what is kept may be a part of it
     cut_short: bool = False
 
     @property
@@ -131,6 +140,7 @@ class _State:
     capture: Capture = "idle"
     take: _Take | None = None
     pressed_again: KeyPressed | KeyToggled | None = None  # while the microphone was being closed
+    pressed_again_at: float = 0.0
     recognising: dict[str, _Take] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)  # words of these may still be on their way
     doubt: Doubt | None = None
@@ -140,7 +150,9 @@ class _State:
 
 
 class Listening:
-    """`tell` says something to the user; `problems` is the assistant's list of them, by part.
+    """`tell(text, take_id=None)` says something to the user, about a take.
+
+    `problems` is the assistant's list of them, by part.
 
     `answer` is what words mean to a question of the backend's; None where they mean nothing to one.
     """
@@ -149,7 +161,7 @@ class Listening:
         self,
         settings: ListeningSettings,
         problems: dict[str, str],
-        tell: Callable[[str], list[Effect]],
+        tell: Tell,
         is_speaking: Callable[[], bool],
         answer: Callable[[str], list[Effect] | None] = lambda _: None,
     ) -> None:
@@ -203,19 +215,19 @@ class Listening:
     def _on_press(self, event: KeyPressed | KeyToggled, now: float) -> list[Effect]:
         state = self._state
         if state.take is None:
-            return self._open(event, now)
+            return self._open(event, now, pressed_at=now)
         if state.capture == "closing":
-            state.pressed_again = event
+            state.pressed_again, state.pressed_again_at = event, now
             return []
         ends = isinstance(event, KeyToggled) or (state.take.owner == event.owner and not state.take.is_held)
-        return self._close() if ends else []  # the same edge twice: verbs are idempotent
+        return self._close(now) if ends else []  # the same edge twice: verbs are idempotent
 
-    def _open(self, event: KeyPressed | KeyToggled, now: float) -> list[Effect]:
+    def _open(self, event: KeyPressed | KeyToggled, now: float, pressed_at: float) -> list[Effect]:
         state = self._state
         if state.shut:
             self._problems["microphone"] = _SHUT
             return [Cue("error"), *self._tell(_SHUT)]
-        state.take = _Take(event.take_id, event.owner, event.manner, pressed_at=now)
+        state.take = _Take(event.take_id, event.owner, event.manner, pressed_at=pressed_at, opened_at=now)
         state.capture = "opening"
         if not event.manner.speak:
             self._keep_silent(event.take_id)
@@ -229,19 +241,29 @@ class Listening:
         if take is None or take.owner != owner or state.capture == "closing":
             return []  # another key's release must not cut this take short
         held_s = now - take.pressed_at
-        if state.doubt is not None and held_s < self._settings.tap_s and not lost:
+        is_tap = held_s < self._settings.tap_s and not lost
+        if is_tap and self._is_a_yes(take):
             return [*self._cancel_take(take), *self._resolve(accepted=True, by="tap")]
         if not take.is_held:
             return []
+        if is_tap and self._settings.forgets_taps and take.manner.mode == "hold":
+            return self._cancel_take(take)
+        take.was_interrupted = take.was_interrupted or lost
         if take.manner.mode == "hybrid" and held_s < TAP_S and not lost:
             take.latched = True
             return [LatchCapture(take.id)]
-        return self._close()
+        return self._close(now)
 
-    def _close(self) -> list[Effect]:
+    def _is_a_yes(self, take: _Take) -> bool:
+        """A tap answers a question that was there before it, and only where every other press is held."""
+        doubt = self._state.doubt
+        return doubt is not None and take.manner.mode == "hold" and take.pressed_at >= doubt.asked_at
+
+    def _close(self, now: float) -> list[Effect]:
         take = self._state.take
         assert take is not None  # noqa: S101 the callers have looked
         self._state.capture = "closing"
+        take.held_s = now - take.opened_at
         return [StopCapture(take.id)]
 
     def _cancel(self) -> list[Effect]:
@@ -262,13 +284,13 @@ class Listening:
         self._state.capture = "closing"
         return [CancelCapture(take.id)]
 
-    def on_woke(self) -> list[Effect]:
+    def on_woke(self, now: float) -> list[Effect]:
         """A take that the sleep came into is over; nobody knows what of it was meant."""
         take = self._state.take
         if take is None or self._state.capture == "closing":
             return []
         take.was_interrupted = True
-        return self._close()
+        return self._close(now)
 
     def on_forbidden(self, event: MicrophoneForbidden) -> list[Effect]:
         self._state.shut = event.shut
@@ -316,7 +338,7 @@ class Listening:
         state = self._state
         again = state.pressed_again
         state.capture, state.take, state.pressed_again = "idle", None, None
-        return self._open(again, now) if again is not None else []
+        return self._open(again, now, state.pressed_again_at) if again is not None else []
 
     def _on_ending(
         self, take: _Take, event: TakeRecognised | TakeEmpty | TakeFailed, now: float
@@ -332,31 +354,42 @@ class Listening:
                 return self._on_failure(take, event)
 
     def _on_words(self, take: _Take, said: TakeRecognised, now: float) -> list[Effect]:
-        answer = verdict(said.text) if self._state.doubt is not None else None
-        if answer is not None:
-            return [ForgetTake(take.id), *self._resolve(accepted=answer, by="voice")]
-        answered = None if self._state.doubt is not None else self._answer(said.text)
+        is_whole = not take.cut_short and not _is_short_of(take, said)
+        is_sure = is_whole and said.confidence >= self._settings.accept
+        answered = self._as_answer(said.text, is_sure=is_sure)
         if answered is not None:
             return [ForgetTake(take.id), *answered]
         replaced = self._replace_doubt()
         metadata = _metadata(said, take.manner)
-        if said.confidence >= self._settings.accept and not take.cut_short:
+        if is_sure:
             return [*replaced, Enqueue(take.id, said.text, metadata)]
         self._state.doubt = Doubt(take.id, said.text, metadata, now)
-        asked = ConfirmationAsked(take.id, said.text, "cut_short" if take.cut_short else "unsure")
+        asked = ConfirmationAsked(take.id, said.text, "unsure" if is_whole else "cut_short")
         return [
             *replaced,
             Announce(asked),
-            *self._tell(f"Did you say: {said.text}"),
+            Cue("waiting"),
+            *self._tell(f"Did you say: {said.text}", take.id),
             RemindLater(CONFIRM_WITHIN_S, ConfirmationDue(take.id)),
         ]
+
+    def _as_answer(self, text: str, *, is_sure: bool) -> list[Effect] | None:
+        """What the words do to an open question; None: they are a command. Half a no will do."""
+        asks_here = self._state.doubt is not None
+        answer = verdict(text)
+        answered = None if asks_here else self._answer(text)
+        if answer is None and answered is None:
+            return None
+        if not is_sure and answer is not False:
+            return self._tell("I did not catch that. Please say it again.") if asks_here or answered else None
+        return self._resolve(accepted=answer is True, by="voice") if asks_here else answered
 
     def _on_nothing(self, take: _Take, reason: str) -> list[Effect]:
         if reason == "dead_microphone":
             self._problems["microphone"] = _DEAD
-            return [ForgetTake(take.id), *self._tell(_DEAD)]
+            return [ForgetTake(take.id), *self._tell(_DEAD, take.id)]
         if reason == "unsure":
-            return self._tell("I did not catch that.")  # its sound is kept: another model may
+            return self._tell("I did not catch that.", take.id)  # its sound is kept: another model may
         return [ForgetTake(take.id)]
 
     def _on_failure(self, take: _Take, failed: TakeFailed) -> list[Effect]:
@@ -365,7 +398,7 @@ class Listening:
             return [take.again()]
         part = "recognition" if failed.code in _NOT_THE_MICROPHONES else "microphone"
         self._problems[part] = failed.message
-        return self._tell(failed.message)
+        return self._tell(failed.message, take.id)
 
     # --- the doubt ---------------------------------------------------------------------------------------
 
@@ -398,11 +431,18 @@ class Listening:
     # --- what was kept -----------------------------------------------------------------------------------
 
     def on_retried(self, event: TakeRetried) -> list[Effect]:
-        if event.take_id in self._state.recognising or event.take_id == self.take_id:
+        if self.is_in_hand(event.take_id):
             return []
         take = _Take(event.take_id, "retry", event.manner)
         self._state.recognising[take.id] = take
         return [take.again()]
+
+    def is_in_hand(self, take_id: str) -> bool:
+        """Whether a take is being heard, recognised or asked about, or its command is not on its way yet."""
+        state = self._state
+        asked = state.doubt is not None and state.doubt.take_id == take_id
+        known = {self.take_id, *state.recognising, *state.kept_for.values()}
+        return asked or take_id in known
 
     def on_dropped(self, event: TakeDropped) -> list[Effect]:
         if self._state.doubt is not None and self._state.doubt.take_id == event.take_id:
@@ -441,12 +481,14 @@ class Listening:
         state = self._state
         self._problems["ear"] = message
         take, effects = state.take, list[Effect]()
+        if take is not None:
+            take.was_lost = True
         if take is not None and state.capture != "opening":
-            take.cut_short = state.capture != "closing"
+            take.cut_short = state.capture != "closing" or take.was_interrupted
             state.recognising[take.id] = take
             effects = self._microphone_free(now)
         elif take is not None and not take.retried:
-            take.retried = True
+            take.retried = take.was_interrupted = True  # its beginning may be lost
             effects = [take.start()]
         elif take is not None:
             effects = [*self._microphone_free(now), *self._tell(_LOST)]
@@ -470,6 +512,13 @@ class Listening:
 
 
 _MOST_REMEMBERED = 200
+
+
+def _is_short_of(take: _Take, said: TakeRecognised) -> bool:
+    """Whether the ear that went took a part of the take with it."""
+    if not take.was_lost:
+        return False
+    return take.held_s is None or said.duration_s < take.held_s - _LOST_AT_MOST_S
 
 
 def _after_release(press: KeyPressed | KeyToggled) -> KeyPressed | KeyToggled | None:

@@ -283,9 +283,9 @@ class Performer:
     # --- the voice ---------------------------------------------------------------------------------------
 
     def _speak(self, effect: Speak) -> list[Event]:
-        if self._mouth is None:
-            return []
         utterance_id = effect.utterance_id or str(uuid_utils.uuid7())
+        if self._mouth is None:
+            return [SpeechFailed(utterance_id, "no_voice", "omniid has no voice: speech.engine is none.")]
         try:
             self._mouth.send(Say(utterance_id, effect.text[:_MOST_SPOKEN]))
         except WorkerError as error:

@@ -64,6 +64,11 @@ class Takes:
         except OSError as error:
             log.warning("a take could not be deleted", path=str(path), problem=error.strerror)
 
+    def clear(self) -> None:
+        """Delete them all: another run of omniid cannot know what became of them."""
+        for take in self.list():
+            self.forget(take.id)
+
     def sweep(self, now: datetime) -> None:
         """Delete what has been kept for long enough."""
         for take in self.list():

@@ -82,7 +82,8 @@ class Region:
             at, event = step if isinstance(step, tuple) else (0.0, step)
             self.handle(event, at)
 
-    def _tell(self, text: str) -> list[Effect]:
+    def _tell(self, text: str, take_id: str | None = None) -> list[Effect]:
+        assert take_id is None or take_id.startswith("t")
         self.told.append(text)
         return []
 
@@ -103,7 +104,7 @@ class Region:
             case ConfirmationAsked() | ConfirmationAnswered() | ConfirmationDue():
                 return listening.on_confirmation(event)
             case MachineWoke():
-                return listening.on_woke()
+                return listening.on_woke(now)
             case MicrophoneForbidden():
                 return listening.on_forbidden(event)
             case TakeRetried():
@@ -337,7 +338,7 @@ def test_unsure_words_are_asked_about() -> None:
     effects = region.handle(said(confidence=0.5))
 
     due = RemindLater(CONFIRM_WITHIN_S, ConfirmationDue("t1"))
-    assert effects == [Announce(ConfirmationAsked("t1", "Send it", "unsure")), due]
+    assert effects == [Announce(ConfirmationAsked("t1", "Send it", "unsure")), Cue("waiting"), due]
     assert region.told == ["Did you say: Send it"]
 
 
@@ -348,11 +349,10 @@ def test_what_was_cut_short_is_asked_about_however_sure_it_is(cause: str) -> Non
     assert Announce(ConfirmationAsked("t1", "Send it", "cut_short")) in region.handle(said())
 
 
-@pytest.mark.parametrize("mode", ["hold", "toggle", "hybrid"])
-def test_a_tap_is_a_yes(mode: str) -> None:
-    region = Region(*ASKED, KeyPressed("key", "t2", Manner(mode)))  # type: ignore[arg-type]
+def test_a_tap_is_a_yes() -> None:
+    region = Region(*ASKED, (1.0, KeyPressed("key", "t2")))
 
-    effects = region.handle(RELEASED, 0.2)
+    effects = region.handle(RELEASED, 1.2)
 
     assert effects == [
         CancelCapture("t2"),
@@ -360,6 +360,43 @@ def test_a_tap_is_a_yes(mode: str) -> None:
         ACCEPTED,
     ]
     assert region.handle(TakeEmpty("t2", "cancelled")) == [ForgetTake("t2")]
+
+
+@pytest.mark.parametrize("mode", ["toggle", "hybrid"])
+def test_where_every_press_is_short_none_is_a_yes(mode: str) -> None:
+    region = Region(*ASKED, (1.0, KeyPressed("key", "t2", Manner(mode))))  # type: ignore[arg-type]
+
+    assert enqueued(region.handle(RELEASED, 1.2)) == []
+    assert region.listening.capture == "opening"
+
+
+def test_a_press_from_before_the_question_is_no_answer_to_it() -> None:
+    asked: list[Step] = [
+        PRESSED,
+        RELEASED,
+        ENDED,
+        (1.0, KeyPressed("key", "t2")),
+        (1.1, said(confidence=0.5)),
+    ]
+
+    assert enqueued(Region(*asked).handle(RELEASED, 1.2)) == []
+
+
+def test_a_press_while_the_microphone_closes_is_as_long_as_the_finger_was_down() -> None:
+    region = Region(*ASKED, (1.0, KeyPressed("key", "t2")), (2.0, RELEASED), (2.1, KeyPressed("key", "t3")))
+    region.handle(CaptureEnded("t2", "released", 1.0, 1.0, 0), 2.8)
+
+    assert region.handle(RELEASED, 2.9) == [StopCapture("t3")]
+
+
+def test_with_sound_from_before_the_key_a_tap_is_forgotten() -> None:
+    region = Region()
+    region.listening = Listening(
+        ListeningSettings(accept=0.6, tap_s=0.3, forgets_taps=True), {}, region._tell, lambda: False
+    )
+    region.handle(PRESSED, 1.0)
+
+    assert region.handle(RELEASED, 1.2) == [CancelCapture("t1")]
 
 
 @pytest.mark.parametrize("words", ["Yes.", "Yeah", "send it!", "Ja", "Oui.", "はい"])
@@ -381,8 +418,45 @@ def test_a_no_drops_it(words: str) -> None:
     assert region.listening.doubt is None
 
 
-def test_a_yes_may_be_unsure_itself() -> None:
-    assert ACCEPTED in Region(*ASKED, *ANSWER).handle(said("Yes.", 0.4, take_id="t2"))
+def test_a_yes_has_to_be_sure_and_the_question_stays() -> None:
+    region = Region(*ASKED, *ANSWER)
+
+    assert region.handle(said("Yes.", 0.4, take_id="t2")) == [ForgetTake("t2")]
+    assert "say it again" in region.told[-1]
+    assert region.listening.doubt is not None
+
+
+def test_a_no_need_not_be_sure() -> None:
+    region = Region(*ASKED, *ANSWER)
+    region.handle(said("No.", 0.4, take_id="t2"))
+
+    assert region.listening.doubt is None
+
+
+@pytest.mark.parametrize(
+    ("confidence", "cause", "answers"),
+    [(0.9, "released", True), (0.4, "released", False), (0.9, "cap", False)],
+)
+def test_a_question_of_the_backends_is_answered_only_by_words_that_are_sure(
+    confidence: float, cause: str, answers: bool
+) -> None:
+    answer = RemindLater(1.0, ConfirmationDue("answered"))
+    region = Region()
+    region.listening = Listening(SETTINGS, {}, region._tell, lambda: False, lambda _: [answer])
+    for event in (PRESSED, OPENED, RELEASED, CaptureEnded("t1", cause, 1.0, 1.0, 0)):
+        region.handle(event)
+
+    assert (answer in region.handle(said("Yes.", confidence))) is answers
+    assert bool(region.told) is not answers
+
+
+def test_a_take_whose_command_waits_is_not_to_be_tried_again() -> None:
+    region = Region(PRESSED, RELEASED, ENDED, said(), CommandQueued("c1", "voice", "Send it", "t1"))
+
+    assert region.listening.is_in_hand("t1")
+    assert region.handle(TakeRetried("t1")) == []
+    region.handle(CommandWritten("c1", "{}"))
+    assert not region.listening.is_in_hand("t1")
 
 
 @pytest.mark.parametrize("words", ["no, at six", "yes and call Bob", "Call Bob"])
@@ -522,6 +596,27 @@ def test_what_was_said_before_the_ear_went_in_mid_sentence_is_asked_about() -> N
 
 def test_a_whole_sentence_is_a_command_after_the_ear_was_lost() -> None:
     assert enqueued(Region(PRESSED, OPENED, RELEASED, ENDED, LOST).handle(said())) == ["t1"]
+
+
+@pytest.mark.parametrize(("held_s", "whole"), [(1.1, True), (2.0, False)])
+def test_after_the_release_what_is_kept_is_the_whole_if_it_is_as_long_as_the_key_was_held(
+    held_s: float, whole: bool
+) -> None:
+    region = Region(PRESSED, OPENED, (held_s, RELEASED), (held_s + 2.5, LOST))
+
+    assert (enqueued(region.handle(said())) == ["t1"]) is whole
+
+
+def test_a_take_that_began_anew_in_a_fresh_ear_may_lack_its_beginning() -> None:
+    region = Region(PRESSED, LOST, OPENED, RELEASED, ENDED)
+
+    assert Announce(ConfirmationAsked("t1", "Send it", "cut_short")) in region.handle(said())
+
+
+def test_a_key_that_was_lost_leaves_a_take_that_is_asked_about() -> None:
+    region = Region(PRESSED, OPENED, KeyLost("key", "unplugged"), ENDED)
+
+    assert Announce(ConfirmationAsked("t1", "Send it", "cut_short")) in region.handle(said())
 
 
 def test_two_lost_ears_leave_the_take_for_the_user_to_try_again() -> None:

@@ -55,7 +55,7 @@ from omniid.protocol.chat import Reply
 from omniid.protocol.link import Answer, Outgoing
 from omniid.storage.database import Database
 from omniid.storage.outbox import Limits, NewCommand, Outbox, Recipient, Taken
-from omniid.workers.channel import CancelTake, Say, StartTake, StopSpeaking, StopTake
+from omniid.workers.channel import CancelTake, Say, SpeechFailed, StartTake, StopSpeaking, StopTake
 
 SENT = Reply("done", "Sent.", 95)
 EPOCH = 3
@@ -150,7 +150,9 @@ def test_the_mouth_says_what_it_is_given_under_an_id(tmp_path: Path) -> None:
 def test_without_a_voice_nothing_is_said(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         mute = house.made(house.outbox, None)
-        assert await mute.perform(Speak("Hi")) == []
+        (failed,) = await mute.perform(Speak("Hi", utterance_id="u1"))
+        assert isinstance(failed, SpeechFailed)
+        assert (failed.utterance_id, failed.code) == ("u1", "no_voice")
         assert await mute.perform(StopSpeech()) == []
 
     with_house(tmp_path, work)

@@ -108,6 +108,9 @@ def test_a_take_answers_the_latest_question() -> None:
         ("intervention", "my answer is five o'clock", Answering(value="five o'clock")),
         ("intervention", "Answer", None),
         ("intervention", "Answering machines are old", None),
+        ("intervention", "Reply to Anna that I am late", None),
+        ("intervention", "Answer the email from Bob", None),
+        ("intervention", "The answer is seven", Answering(value="seven")),
         ("intervention", "Call Bob", None),
     ],
 )

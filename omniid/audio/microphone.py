@@ -106,6 +106,9 @@ class Microphone:
 
     def _live(self) -> None:
         """Open, stay until nobody wants it any more, close: every native call of this microphone."""
+        if self._closing:
+            self.stage = "closed"
+            return
         try:
             stream = self._opened_stream()
         except AudioError as error:

@@ -22,6 +22,7 @@ _REASONS = {
     "dead_microphone": "The microphone gives nothing but zeros: it is muted or switched off.",
     "cancelled": "Forgotten.",
 }
+_TRIED_AGAIN = {"recognition_failed", "failed"}  # once, by the daemon itself
 _BAR = 12
 
 
@@ -61,9 +62,11 @@ def _at_enter(do: Callable[[], object]) -> Callable[[], None]:
 
 
 def _follow(events: Iterator[dict[str, Any]], take_id: str, screen: _Screen, client: Client) -> int:
+    failed_before = recognised = False
     for event in events:
         data = event["data"]
-        if data.get("take_id") not in {take_id, None}:
+        is_answer = event["event"] in {"question_answered", "confirmation_answered"}
+        if data.get("take_id") not in {take_id, None} and not (is_answer and recognised):
             continue
         match event["event"]:
             case "capture_opened":
@@ -83,6 +86,13 @@ def _follow(events: Iterator[dict[str, Any]], take_id: str, screen: _Screen, cli
             case "take_empty":
                 screen.settle(_REASONS.get(data["reason"], data["reason"]))
                 return EXIT_FAILED
+            case "take_failed" if data["code"] in _TRIED_AGAIN and not failed_before:
+                failed_before = True
+            case "take_recognised":
+                recognised = True
+            case "question_answered" | "confirmation_answered" if recognised:
+                screen.settle("Answered.")
+                return EXIT_DONE
             case "take_failed" | "command_refused":
                 screen.settle(data["message"])
                 return EXIT_FAILED

@@ -33,7 +33,8 @@ class WorkerReady:
 class ConfigureEar:
     """First word to an ear. `None` means "the default": device, model, language.
 
-    `takes_folder` is where the sound of each take is kept until the daemon has no more need of it.
+    `shut`: the microphone stays shut, however warm the user wanted it. `takes_folder` is where the sound of
+    each take is kept until the daemon has no more need of it.
     """
 
     input_device: str | None = None
@@ -46,6 +47,7 @@ class ConfigureEar:
     min_take_ms: int = 300
     max_take_s: float = 60.0
     takes_folder: str | None = None
+    shut: bool = False
     engine: str = "whisper"
     uri: str | None = None
     model: str = "auto"
@@ -56,7 +58,7 @@ class ConfigureEar:
     vocabulary: list[str] = dataclasses.field(default_factory=list)
     keep_model: bool = False
     partials: bool = True
-    accept: float = 0.6
+    accept: float = 0.65
     reject: float = 0.3
 
 
@@ -174,7 +176,7 @@ class CaptureEnded:
 
 @dataclass(frozen=True, slots=True)
 class TakeRecognised:
-    """What was said. `confidence` is the mean token probability, 0 to 1.
+    """What was said. `confidence`: how sure the recogniser is of the words, 0 to 1.
 
     `recognition_s` is the time from the capture's end to the text; `speculated`: it was known before that.
     """

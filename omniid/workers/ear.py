@@ -105,6 +105,7 @@ class Ear:
         self._config = config
         if config.keep_model:
             self._loader(config).start()
+        self._keeper.shut(shut=config.shut)
         preroll_s = 0.0 if config.input_file is not None else config.preroll_ms / 1000
         self._keeper.wish(Wish(config.input_device, preroll_s))
 

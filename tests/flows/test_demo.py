@@ -20,7 +20,7 @@ def test_the_demo_shows_all_it_promises_and_exits_0() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for promise in (
-        "'Go forward",
+        " forward ",
         '"commandType": "voice_command"',
         "first sound +",
         "is queued: 'What are my tasks?'",

@@ -113,7 +113,7 @@ def test_a_reply_of_more_than_a_megabyte_is_taken_and_the_daemon_lives(tmp_path:
             flow.until_ready(running)
             command = running.client.call("POST", "/v1/commands", {"message": "tell me all", "wait_s": 30})
             assert command["state"] == "done"
-            assert len(command["reply"]["content"]) > 1_000_000
+            assert len(command["reply"]["content"]) > 200_000  # what is beyond is left out, and said so
             assert running.client.call("DELETE", "/v1/speech") == {"accepted": True}
             assert running.client.call("GET", "/v1/health") == {"ok": True}
 

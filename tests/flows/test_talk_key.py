@@ -67,7 +67,7 @@ def test_a_tap_in_hybrid_mode_latches_and_the_next_one_ends_it(
         assert "forward" in flow.until(running, "command_queued")["message"].lower()
 
 
-def test_a_key_that_is_held_when_its_server_dies_ends_the_take_and_what_was_said_is_sent(
+def test_a_key_that_is_held_when_its_server_dies_ends_the_take_and_what_was_said_is_asked_about(
     tmp_path: Path,
     xvfb: Xvfb,  # noqa: F811 the fixture
     speech: Path,
@@ -79,7 +79,7 @@ def test_a_key_that_is_held_when_its_server_dies_ends_the_take_and_what_was_said
         xvfb.kill()
 
         assert flow.until(running, "key_lost")["reason"] == "server_gone"
-        assert "forward" in flow.until(running, "command_queued")["message"].lower()
+        assert "forward" in flow.until(running, "confirmation_asked")["text"].lower()
         while running.status()["hotkey"]["backend"] is not None:
             flow.until(running, "hotkey_changed")
         assert "omniid listen start" in running.status()["problems"]["hotkey"]
