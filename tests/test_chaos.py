@@ -46,6 +46,7 @@ from omniid.events import (
 )
 from omniid.fate import State
 from omniid.performer import Asked
+from omniid.protocol.reading import MOST_CHARACTERS
 
 ANSWERED = {State.DONE, State.FAILED, State.NEEDS_AUTH}
 OVER = ANSWERED | {State.UNCERTAIN, State.REJECTED}
@@ -351,7 +352,7 @@ def test_a_cut_settles_nothing_of_what_is_in_flight_and_keeps_what_was_answered(
 
 
 @pytest.mark.parametrize("deflate", [True, False])
-def test_a_reply_of_four_megabytes_arrives_whole(tmp_path: Path, deflate: bool) -> None:
+def test_a_reply_of_four_megabytes_arrives_and_its_beginning_is_kept(tmp_path: Path, deflate: bool) -> None:
     text = noise(4 * 1024 * 1024)
 
     async def huge(link: Link, command: Command) -> None:
@@ -365,7 +366,7 @@ def test_a_reply_of_four_megabytes_arrives_whole(tmp_path: Path, deflate: bool) 
             await running.house.until_moved(command_id, State.DONE)
             command = await running.house.outbox.get(command_id)
             assert command.reply is not None
-            assert command.reply["content"] == text
+            assert command.reply["content"].startswith(text[:MOST_CHARACTERS].rstrip())
 
     run(work)
 
