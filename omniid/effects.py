@@ -11,6 +11,7 @@ from omniid.events import (
     ConfirmationDue,
     QuestionDue,
     QuestionExpired,
+    TakeGivenUp,
 )
 from omniid.fate import State
 from omniid.protocol.chat import Reply
@@ -83,7 +84,7 @@ class Cue:
 class Announce:
     """Let an event happen that the policy has derived from others, so that everybody sees it."""
 
-    event: ConfirmationAsked | ConfirmationAnswered | QuestionExpired
+    event: ConfirmationAsked | ConfirmationAnswered | QuestionExpired | TakeGivenUp
 
 
 @dataclass(frozen=True, slots=True)

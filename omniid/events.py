@@ -131,6 +131,14 @@ class ConfirmationDue:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeGivenUp:
+    """Two ears in a row were lost over a take; `message` says what can still be done."""
+
+    take_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class TakeRetried:
     """The user wants the kept sound of a take recognised once more."""
 
@@ -517,6 +525,7 @@ Event = (
     | ConfirmationAsked
     | ConfirmationAnswered
     | ConfirmationDue
+    | TakeGivenUp
     | TakeRetried
     | TakeDropped
     | HushRequested

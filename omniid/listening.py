@@ -43,6 +43,7 @@ from omniid.events import (
     MicrophoneForbidden,
     TakeCancelRequested,
     TakeDropped,
+    TakeGivenUp,
     TakeRetried,
 )
 from omniid.fate import ENDED
@@ -491,7 +492,7 @@ class Listening:
             take.retried = take.was_interrupted = True  # its beginning may be lost
             effects = [take.start()]
         elif take is not None:
-            effects = [*self._microphone_free(now), *self._tell(_LOST)]
+            effects = [*self._microphone_free(now), *self._give_up(take, _LOST)]
         unwanted = state.recognising.keys() & state.cancelled
         state.cancelled.clear()
         for take_id in sorted(unwanted):
@@ -506,9 +507,12 @@ class Listening:
                 effects.append(take.again())
                 continue
             del state.recognising[take.id]
-            self._problems["recognition"] = _KEPT
-            effects += self._tell(_KEPT)
+            effects += self._give_up(take, _KEPT)
         return effects
+
+    def _give_up(self, take: _Take, message: str) -> list[Effect]:
+        self._problems["recognition"] = message
+        return [Announce(TakeGivenUp(take.id, message)), *self._tell(message, take.id)]
 
 
 _MOST_REMEMBERED = 200

@@ -25,6 +25,7 @@ from omniid.events import (
     LinkOpened,
     LinkStopped,
     StorageFailed,
+    TakeGivenUp,
     WorkerFailed,
 )
 from omniid.moment import Moment
@@ -38,7 +39,7 @@ _COMFORTABLE = 1_000
 _UNSEEN = (ClockTicked, LineServed)
 _PASSING = (LevelHeard, TakePartial)
 _FREQUENT = (CommandProgressed, FrameIgnored, *_PASSING)
-_PROBLEMS = (WorkerFailed, TakeFailed, SpeechFailed, StorageFailed, CommandRefused)
+_PROBLEMS = (WorkerFailed, TakeFailed, TakeGivenUp, SpeechFailed, StorageFailed, CommandRefused)
 _FLAPPING = (LinkDialling, LinkOpened, LinkLost, LinkStopped)
 _LOGGED = ("command_id", "take_id", "worker", "pid", "state", "reason", "cause", "backend", "model", "device")
 

@@ -9,6 +9,7 @@ from support.reports import opened, recognised
 
 from omniid.assistant import Assistant, AssistantSettings, Hotkey, SpeakWhen
 from omniid.effects import (
+    Announce,
     CancelCapture,
     Effect,
     Enqueue,
@@ -189,14 +190,15 @@ def test_a_microphone_that_works_again_is_no_problem_any_more() -> None:
 def test_an_ear_lost_twice_in_mid_take_loses_the_take_and_says_so() -> None:
     assistant = after(PRESSED, WorkerFailed("ear", "It hung."))
 
-    (effect,) = assistant.handle(WorkerFailed("ear", "It hung."), 0.0)
+    given_up, told = assistant.handle(WorkerFailed("ear", "It hung."), 0.0)
 
-    assert isinstance(effect, Speak)
+    assert isinstance(given_up, Announce)
+    assert isinstance(told, Speak)
     assert assistant.snapshot().capture == "idle"
     assert assistant.snapshot().recognising == 0
-    assert assistant.snapshot().problems == {"ear": "It hung."}
+    assert assistant.snapshot().problems == {"ear": "It hung.", "recognition": told.text}
     assert assistant.handle(WorkerStood("ear", 7), 0.0) == []
-    assert assistant.snapshot().problems == {}
+    assert assistant.snapshot().problems == {"recognition": told.text}
     assert assistant.handle(KeyPressed("key", "t2"), 0.0)[-1] == StartCapture("t2")
 
 

@@ -38,6 +38,7 @@ from omniid.events import (
     MicrophoneForbidden,
     TakeCancelRequested,
     TakeDropped,
+    TakeGivenUp,
     TakeRetried,
 )
 from omniid.fate import State
@@ -111,6 +112,8 @@ class Region:
                 return listening.on_retried(event)
             case TakeDropped():
                 return listening.on_dropped(event)
+            case TakeGivenUp():
+                return []
             case CommandQueued() | CommandRefused() | CommandWritten() | CommandMoved():
                 return listening.on_command(event)
             case _:
@@ -580,8 +583,6 @@ def test_a_sleep_between_takes_is_nothing() -> None:
         pytest.param(
             [PRESSED, OPENED, TakeCancelRequested("key")], [ForgetTake("t1")], id="of a cancelled take"
         ),
-        pytest.param([PRESSED, LOST], [], id="twice before the first sound"),
-        pytest.param([PRESSED, OPENED, LOST], [], id="twice in one take"),
     ],
 )
 def test_a_lost_ear_costs_one_retry(before: list[Event | str], effects: list[Effect]) -> None:
@@ -619,9 +620,24 @@ def test_a_key_that_was_lost_leaves_a_take_that_is_asked_about() -> None:
     assert Announce(ConfirmationAsked("t1", "Send it", "cut_short")) in region.handle(said())
 
 
-def test_two_lost_ears_leave_the_take_for_the_user_to_try_again() -> None:
-    region = Region(PRESSED, OPENED, RELEASED, ENDED, LOST, LOST)
+def test_two_ears_lost_before_the_first_sound_lose_the_take_and_say_so() -> None:
+    region = Region(PRESSED, LOST)
 
+    (given_up,) = region.handle(LOST)
+
+    assert isinstance(given_up, Announce)
+    assert isinstance(given_up.event, TakeGivenUp)
+    assert region.told == [given_up.event.message]
+    assert region.listening.is_idle
+
+
+def test_two_lost_ears_leave_the_take_for_the_user_to_try_again() -> None:
+    region = Region(PRESSED, OPENED, RELEASED, ENDED, LOST)
+
+    (given_up,) = region.handle(LOST)
+
+    assert isinstance(given_up, Announce)
+    assert isinstance(given_up.event, TakeGivenUp)
     assert "omniid take retry" in region.told[-1]
     assert region.listening.is_idle
     assert region.handle(TakeRetried("t1")) == [RecogniseAgain("t1")]

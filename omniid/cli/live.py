@@ -93,7 +93,7 @@ def _follow(events: Iterator[dict[str, Any]], take_id: str, screen: _Screen, cli
             case "question_answered" | "confirmation_answered" if recognised:
                 screen.settle("Answered.")
                 return EXIT_DONE
-            case "take_failed" | "command_refused":
+            case "take_failed" | "take_given_up" | "command_refused":
                 screen.settle(data["message"])
                 return EXIT_FAILED
             case "command_queued" if data["take_id"] == take_id:
