@@ -63,6 +63,7 @@ from omniid.events import (
 )
 from omniid.fate import State
 from omniid.history_api import HistoryVerbs
+from omniid.letting_go import LettingGo
 from omniid.listening import CONFIRM_WITHIN_S, Doubt
 from omniid.metrics import CONTENT_TYPE, Gauges, Metrics
 from omniid.moment import Moment
@@ -227,18 +228,26 @@ class UserVerbs:
     """The key, the microphone and the voice."""
 
     def __init__(
-        self, assistant: Assistant, reactor: Reactor, performer: Performer, takes: Takes, keys: Hotkey
+        self,
+        assistant: Assistant,
+        reactor: Reactor,
+        performer: Performer,
+        takes: Takes,
+        letting_go: LettingGo,
+        keys: Hotkey,
     ) -> None:
         self._assistant = assistant
         self._reactor = reactor
         self._performer = performer
         self._takes = takes
+        self._letting_go = letting_go
         self._keys = keys
 
     async def listen_start(self, call: Call) -> ListenView:
         return await self._key(KeyPressed(call.body.owner, _take_id(), self._manner(call, "hold")))
 
     async def listen_stop(self, call: Call) -> ListenView:
+        self._letting_go.of_key(call.body.owner)
         return await self._key(KeyReleased(call.body.owner))
 
     async def listen_toggle(self, call: Call) -> ListenView:
@@ -252,6 +261,7 @@ class UserVerbs:
         return Accepted()
 
     async def listen_disable(self, _: Call) -> Accepted:
+        self._letting_go.of_microphone()
         await self._handled(MicrophoneForbidden(shut=True))
         return Accepted()
 

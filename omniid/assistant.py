@@ -167,6 +167,10 @@ class Assistant:
         """What the server has asked and the user has not answered, by its id."""
         return self._questions.open
 
+    def held_by(self, owner: str) -> str | None:
+        """The take that ends when this owner lets go of its key."""
+        return self._listening.held_by(owner)
+
     def is_in_hand(self, take_id: str) -> bool:
         """Whether something is still being done with a take, so that it is not the user's to try again."""
         return self._listening.is_in_hand(take_id)

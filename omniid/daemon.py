@@ -38,6 +38,7 @@ from omniid.events import (
 )
 from omniid.flag import Flag
 from omniid.history_api import HistoryVerbs
+from omniid.letting_go import LettingGo
 from omniid.line import LineSettings
 from omniid.listening import ListeningSettings
 from omniid.metrics import Metrics
@@ -133,6 +134,7 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
     shut, muted = Flag(places.state / "microphone-shut"), Flag(places.state / "voice-muted")
     ear = EarPerformer(children.ear, takes, shut)
     parts = Parts(outbox, session, ear, children.mouth, _later(reactor), muted, desk)
+    letting_go = LettingGo(assistant, reactor, ear)
     performer = Performer(parts, clock, settings.session.debounce_ms / 1000)
     stop = asyncio.Event()
 
@@ -140,7 +142,7 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
     server = ControlServer(
         handlers(
             CommandVerbs(assistant, outbox, performer, reactor, session, timelines, clock),
-            UserVerbs(assistant, reactor, performer, takes, settings.hotkey),
+            UserVerbs(assistant, reactor, performer, takes, letting_go, settings.hotkey),
             BackendVerbs(assistant, whoami, session, reactor, clock),
             HistoryVerbs(history, outbox, clock),
             house,
@@ -166,7 +168,7 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
         "housekeeping": _housekeeping(lambda: _forget(outbox, history, settings, clock().wall)),
         "chronicle": chronicle.run(),
         **({"desk": desk.run()} if desk is not None else {}),
-        **_keys(settings, reactor),
+        **_keys(settings, reactor, letting_go),
     }
     async with asyncio.TaskGroup() as group:
         group.create_task(reactor.run(performer.perform), name="reactor")
@@ -212,10 +214,12 @@ def _assistant(settings: Settings) -> Assistant:
     )
 
 
-def _keys(settings: Settings, reactor: Reactor) -> dict[str, Coroutine[Any, Any, None]]:
+def _keys(
+    settings: Settings, reactor: Reactor, letting_go: LettingGo
+) -> dict[str, Coroutine[Any, Any, None]]:
     """Listening for the keys, unless no key is wanted."""
     wanted = settings.hotkey.backend != "none"
-    return {"keys": keys.listen(settings.hotkey, reactor.post_nowait)} if wanted else {}
+    return {"keys": keys.listen(settings.hotkey, reactor.post_nowait, letting_go.of_key)} if wanted else {}
 
 
 async def _take_stock(outbox: Outbox, reactor: Reactor, now: datetime) -> None:

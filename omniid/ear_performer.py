@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Protocol
 
 from omniid.effects import (
@@ -14,7 +15,7 @@ from omniid.effects import (
     StartCapture,
     StopCapture,
 )
-from omniid.errors import WorkerError
+from omniid.errors import ProtocolError, WorkerError
 from omniid.events import Event
 from omniid.flag import Flag
 from omniid.takes import Takes
@@ -83,6 +84,14 @@ class EarPerformer:
             case Cue(cue=cue):
                 self._ear.send(PlayCue(cue))
         return []
+
+    def at_once(self, message: StopTake | KeepMicrophoneShut) -> None:
+        """Past the queue of events: a microphone closes when the user wants it, whatever else is slow.
+
+        The event that follows says the same again, which does no harm, so a failure here may be passed over.
+        """
+        with contextlib.suppress(WorkerError, ProtocolError):
+            self._ear.send(message)
 
     def _begin(self, message: StartTake | TranscribeFile) -> list[Event]:
         try:

@@ -50,10 +50,16 @@ def bindings(hotkey: Hotkey) -> list[Binding]:
 
 
 class KeyDesk:
-    """Takes what the hotkey backend sees; it is the backend's `Keys`, and `changed` its `on_change`."""
+    """Takes what the hotkey backend sees; it is the backend's `Keys`, and `changed` its `on_change`.
 
-    def __init__(self, hotkey: Hotkey, post: Callable[[Event], None]) -> None:
+    `let_go` is told of each release first, so that no slow disk keeps the microphone open.
+    """
+
+    def __init__(
+        self, hotkey: Hotkey, post: Callable[[Event], None], let_go: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._post = post
+        self._let_go = let_go
         self._manners = {MAIN: Manner(hotkey.mode)}
         for profile in hotkey.profiles:
             self._manners[_owner(profile)] = _manner_of(profile, profile.mode or hotkey.mode)
@@ -67,10 +73,12 @@ class KeyDesk:
 
     def released(self, owner: str) -> None:
         if owner != CANCEL:
+            self._let_go(owner)
             self._post(KeyReleased(owner))
 
     def lost(self, owner: str, reason: str) -> None:
         if owner != CANCEL:
+            self._let_go(owner)
             self._post(KeyLost(owner, reason))
 
     def changed(self, state: Live | NotLive) -> None:
@@ -86,9 +94,9 @@ class KeyDesk:
         return wanted if self._sees_releases else replace(wanted, mode="toggle")
 
 
-async def listen(hotkey: Hotkey, post: Callable[[Event], None]) -> None:
+async def listen(hotkey: Hotkey, post: Callable[[Event], None], let_go: Callable[[str], None]) -> None:
     """Listen for the keys until cancelled; anew once a desktop has come that we were started before."""
-    desk = KeyDesk(hotkey, post)
+    desk = KeyDesk(hotkey, post, let_go)
 
     async def with_what_is_here() -> None:
         await Hotkeys(hotkey.backend, bindings(hotkey), desk, desk.changed).run()

@@ -198,6 +198,12 @@ class Listening:
         """Whether the ear has nothing to do."""
         return self._state.capture == "idle" and not self._state.recognising
 
+    def held_by(self, owner: str) -> str | None:
+        """The take that ends when this owner lets go of its key, and for no other reason goes on."""
+        take = self._state.take
+        held = take is not None and take.owner == owner and take.manner.mode == "hold"
+        return take.id if take is not None and held and self._state.capture != "closing" else None
+
     def is_silent(self, command_id: str | None) -> bool:
         """Whether the key a command was spoken with wants no spoken answer."""
         return command_id in self._state.silent

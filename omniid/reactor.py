@@ -62,7 +62,13 @@ class Reactor:
         self._room = asyncio.Event()
         self._room.set()
         self._restraint = Restraint()
+        self._is_busy = False
         self._observers: set[Callable[[Event], None]] = set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an event is being handled: what is posted now has to wait, perhaps for a slow disk."""
+        return self._is_busy
 
     def post_nowait(self, event: Event) -> None:
         self._queue.put_nowait(event)
@@ -91,7 +97,9 @@ class Reactor:
         while (event := await self._queue.get()) is not None:
             if self._queue.qsize() < _COMFORTABLE:
                 self._room.set()
+            self._is_busy = True
             await self._handle(event, perform)
+            self._is_busy = False
 
     async def _handle(self, first: Event, perform: Callable[[Effect], Awaitable[list[Event]]]) -> None:
         events = [first]
