@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 DOUBTFUL_CONFIDENCE = 0.6  # one take in four, and most of those are wrong
-GRAVE_CONFIDENCE = 0.35
+GRAVE_CONFIDENCE = 0.5  # below, the full window is right more often than a second short one
 # On silence the model writes "You", says itself that nobody spoke, and is half sure of both.
 NO_SPEECH_PROBABILITY = 0.6
 CERTAIN_NO_SPEECH = 0.9
