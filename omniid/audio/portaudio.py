@@ -30,6 +30,8 @@ class _Use:
 
 
 _use = _Use()
+# While an import fails in one thread, another gets the half-made module without an error.
+_importing = threading.Lock()
 
 
 def load() -> Any:
@@ -39,7 +41,8 @@ def load() -> Any:
         AudioError: it is not installed (`no_audio_library`), or finds no sound system (`no_sound_system`).
     """
     try:
-        import sounddevice  # noqa: PLC0415 - it starts the sound system, which may be absent or hang
+        with _importing:
+            import sounddevice  # noqa: PLC0415 - it starts the sound system, which may be absent or hang
     except OSError as error:
         raise AudioError(
             "The sound library PortAudio is missing: install it (Debian, Ubuntu: apt install libportaudio2; "
