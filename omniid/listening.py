@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from omniid.consent import verdict
 from omniid.effects import (
@@ -56,11 +56,11 @@ from omniid.workers.channel import (
 )
 
 Capture = Literal["idle", "opening", "listening", "closing"]
-Tell = Callable[..., list[Effect]]
 KeyEvent = KeyPressed | KeyReleased | KeyLost | KeyToggled | TakeCancelRequested
 TakeEvent = CaptureOpened | CaptureEnded | TakeRecognised | TakeEmpty | TakeFailed
 
 CONFIRM_WITHIN_S = 15.0
+_MOST_REMEMBERED = 200
 ASK_AGAIN_S = 3.0  # a confirmation that was due while the user spoke, or omniid did, is looked at again
 _LOST_AT_MOST_S = 0.3  # of the end, which is silence mostly
 TAP_S = 0.35  # in hybrid mode a shorter press latches
@@ -148,6 +148,10 @@ class _State:
     shut: bool = False
     kept_for: dict[str, str] = field(default_factory=dict)  # by command: the take it was said in
     silent: OrderedDict[str, None] = field(default_factory=OrderedDict)  # takes and commands not spoken about
+
+
+class Tell(Protocol):
+    def __call__(self, text: str, take_id: str | None = None) -> list[Effect]: ...
 
 
 class Listening:
@@ -519,9 +523,6 @@ class Listening:
     def _give_up(self, take: _Take, message: str) -> list[Effect]:
         self._problems["recognition"] = message
         return [Announce(TakeGivenUp(take.id, message)), *self._tell(message, take.id)]
-
-
-_MOST_REMEMBERED = 200
 
 
 def _is_short_of(take: _Take, said: TakeRecognised) -> bool:

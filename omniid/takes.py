@@ -40,11 +40,6 @@ class Takes:
         path = self._file(take_id)
         return path if path is not None and path.is_file() else None
 
-    def duration_s(self, take_id: str) -> float:
-        """How long the sound is that was kept of a take."""
-        path = self.path(take_id)
-        return 0.0 if path is None else _duration_s(path.stat().st_size)
-
     def list(self) -> list[KeptTake]:
         """What is kept, the newest first."""
         found = []

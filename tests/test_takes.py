@@ -59,3 +59,12 @@ def test_what_was_kept_for_long_enough_is_swept_away(tmp_path: Path) -> None:
     assert [take.id for take in takes.list()] == ["new"]
     takes.sweep(now + timedelta(seconds=120))
     assert takes.list() == []
+
+
+def test_a_new_run_starts_with_an_empty_shelf(tmp_path: Path) -> None:
+    kept(tmp_path, "t1")
+    kept(tmp_path, "t2", age_s=60)
+
+    Takes(tmp_path).clear()
+
+    assert list(tmp_path.iterdir()) == []

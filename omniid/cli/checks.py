@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from omniid import config, host
+from omniid import config, host, probing
 from omniid.config import Settings
 from omniid.control.client import Client
 from omniid.errors import ConfigError, NotRunningError, OmniidError
-
-PROBE_WITHIN_S = 10.0
 
 Verdict = Literal["ok", "warning", "problem"]
 
@@ -49,18 +45,7 @@ def run() -> Iterator[Finding]:
 
 def probe_devices() -> dict[str, Any]:
     """What `omniid.audio.probe` sees, under a deadline."""
-    command = [sys.executable, "-m", "omniid.audio.probe"]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=PROBE_WITHIN_S, check=True)  # noqa: S603 ourselves
-        found: dict[str, Any] = json.loads(done.stdout)
-    except subprocess.TimeoutExpired:
-        hung = (
-            "The sound server does not answer. Restart it: systemctl --user restart pipewire pipewire-pulse."
-        )
-        return {"inputs": [], "outputs": [], "problem": hung}
-    except (subprocess.CalledProcessError, ValueError) as error:
-        return {"inputs": [], "outputs": [], "problem": f"The sound library failed: {error}."}
-    return found
+    return asyncio.run(probing.probe())
 
 
 def _configuration() -> Finding:

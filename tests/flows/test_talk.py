@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +191,27 @@ def test_a_microphone_that_is_kept_shut_stays_so_over_a_restart(tmp_path: Path, 
         say_all(running)
         assert "forward" in flow.until(running, "command_queued")["message"].lower()
     assert not list((tmp_path / "house" / "state").rglob("microphone-shut"))
+
+
+# --- in the terminal ----------------------------------------------------------------------------------------
+
+
+def test_a_command_is_taken_and_answered_in_the_terminal(tmp_path: Path) -> None:
+    recording = flow.write_wav(tmp_path / "take.wav", flow.HUMAN.read_bytes() + bytes(2 * 16_000 * 20))
+    with house(tmp_path, recording, audio={"end_silence_ms": 700}) as running:
+        flow.until_ready(running)
+        shown = subprocess.run(
+            [sys.executable, "-m", "omniid", "listen", "--show"],
+            env=flow.environment_of(running),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=flow.WITHIN_S,
+            check=False,
+        )
+        queued = flow.until(running, "command_queued")
+    heard, answer = shown.stdout.splitlines()[:2]
+    assert heard == queued["message"]
+    assert "can't help with that" in answer
+    assert queued["command_id"] in shown.stderr
+    assert shown.returncode == 1  # the embedded backend cannot do that, and says so
