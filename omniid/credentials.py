@@ -35,6 +35,7 @@ CREDENTIAL = "omniid.token"
 
 _MOST_BYTES = 65_536
 _PRIVATE = 0o600
+_INSTEAD = ", or give the token by backend.token_command, OMNIID_TOKEN or a systemd credential"
 
 Origin = Literal["token_command", "configuration", "systemd credential", "keyring", "token file"]
 T = TypeVar("T")
@@ -334,13 +335,13 @@ class _KeyringThread:
         self._starting = threading.Lock()
         self._started = False
 
-    def ask(self, question: Callable[[], T]) -> Future[T]:
+    def ask(self, question: Callable[[], T], instead: str = _INSTEAD) -> Future[T]:
         with self._starting:
             if not self._started:
                 threading.Thread(target=self._work, name="keyring", daemon=True).start()
                 self._started = True
         answer: Future[T] = Future()
-        self._questions.put(lambda: _settle(answer, question))
+        self._questions.put(lambda: _settle(answer, question, instead))
         return answer
 
     def _work(self) -> None:
@@ -351,14 +352,14 @@ class _KeyringThread:
 _keyring = _KeyringThread()
 
 
-def _settle(answer: Future[T], question: Callable[[], T]) -> None:
+def _settle(answer: Future[T], question: Callable[[], T], instead: str) -> None:
     if not answer.set_running_or_notify_cancel():
         return
     try:
         _look_anew()
         answer.set_result(question())
     except Exception as error:  # noqa: BLE001 a backend may raise anything, and the thread serves the next one
-        problem = _problem(error)
+        problem = _problem(error, instead)
     else:
         return
     answer.set_exception(problem)
@@ -374,19 +375,22 @@ def _look_anew() -> None:
     keyring.core.init_backend()
 
 
-def _problem(error: Exception) -> CredentialsError:
-    from keyring.errors import InitError, KeyringLocked  # noqa: PLC0415 heavy, and here already
+def _problem(error: Exception, instead: str) -> CredentialsError:
+    from keyring.errors import InitError, KeyringLocked, NoKeyringError  # noqa: PLC0415 heavy, and here already
 
     if isinstance(error, CredentialsError):
         return error
-    instead = "give the token by backend.token_command, OMNIID_TOKEN or a systemd credential"
     if isinstance(error, KeyringLocked | InitError):
         return CredentialsError(
-            f"The keyring is locked. Unlock it and try again, or {instead}.", code="keyring_locked"
+            f"The keyring is locked. Unlock it and try again{instead}.", code="keyring_locked"
         )
-    return CredentialsError(
-        f"The keyring failed ({type(error).__name__}). See to it and try again, or {instead}."
-    )
+    if isinstance(error, NoKeyringError):
+        return CredentialsError(
+            "No keyring answers here. Install one, such as the package gnome-keyring, or sign in to the "
+            f"desktop that has one, and try again{instead}.",
+            code="no_keyring",
+        )
+    return CredentialsError(f"The keyring failed ({type(error).__name__}). See to it and try again{instead}.")
 
 
 def _hangs(within_s: float) -> CredentialsError:
@@ -397,16 +401,27 @@ def _hangs(within_s: float) -> CredentialsError:
     )
 
 
-async def _from_keyring(account: str) -> str | None:
-    answer = _keyring.ask(lambda: _get(account))
+async def ask_keyring(question: Callable[[], T], within_s: float, *, instead: str = "") -> T:
+    """What `question` has found out. It is asked on the keyring's own thread, and may hang there.
+
+    `instead`: what else can be done where the keyring fails, as ", or do this"; the error ends with it.
+
+    Raises:
+        CredentialsError: the keyring failed; the code is "keyring_locked", "keyring_hangs" or "no_keyring"
+            where it is that.
+    """
+    answer = _keyring.ask(question, instead)
     try:
-        async with asyncio.timeout(KEYRING_WITHIN_S):
-            secret = await asyncio.wrap_future(answer)
+        async with asyncio.timeout(within_s):
+            return await asyncio.wrap_future(answer)
     except TimeoutError:
         pass
-    else:
-        return None if secret is None else _fitting(secret, "The keyring")
-    raise _hangs(KEYRING_WITHIN_S)
+    raise _hangs(within_s)
+
+
+async def _from_keyring(account: str) -> str | None:
+    secret = await ask_keyring(lambda: _get(account), KEYRING_WITHIN_S, instead=_INSTEAD)
+    return None if secret is None else _fitting(secret, "The keyring")
 
 
 def _wait_for(answer: Future[T]) -> T:

@@ -40,6 +40,7 @@ def run() -> Iterator[Finding]:
     yield _speaker(settings, devices)
     yield _guarded("speech model", lambda: _model(settings))
     yield _guarded("voice", lambda: _voice(settings))
+    yield _guarded("database", lambda: _database(settings))
     yield from _daemon(settings)
 
 
@@ -107,6 +108,20 @@ def _voice(settings: Settings) -> Finding:
     if used["problem"] is not None:
         return Finding("voice", "problem", f"{used['name']} cannot speak", used["problem"])
     return Finding("voice", "ok", str(used["name"]))
+
+
+def _database(settings: Settings) -> Finding:
+    from omniid import database_key  # noqa: PLC0415 only doctor's own check needs it
+
+    path, wanted = host.data_dir() / "omniid.db", settings.history.encrypted
+    key = asyncio.run(database_key.find(path, encrypted=wanted, makes=False))
+    is_encrypted = database_key.is_encrypted(path)
+    detail = "encrypted, with its key in the keyring" if is_encrypted else "in clear text"
+    if is_encrypted == wanted or not path.exists():
+        return Finding("database", "ok", detail if path.exists() else "there is none yet")
+    kept = "" if key else " The keyring has no key yet; one is made then."
+    how = "encrypted" if wanted else "made clear text again"
+    return Finding("database", "warning", detail, f"It is {how} when omniid next starts.{kept}")
 
 
 def _daemon(settings: Settings) -> Iterator[Finding]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import shlex
 import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from omniid.errors import StorageError
+from omniid.errors import EXIT_CONFIG, StorageError
 
 KEY_BYTES = 32
 
@@ -23,6 +24,12 @@ _PLAIN_BEGINS = b"SQLite format 3\x00"
 _PAGE_BYTES = 4_096
 _FEWEST_VALUES = 240  # of the 256 that a byte has; an encrypted page uses all, or all but one or two
 _COMPANIONS = ("", "-journal", "-wal", "-shm")
+
+
+class EncryptionError(StorageError):
+    """A person has to see to it; starting again would not help. The file has not been touched."""
+
+    exit_code: int = EXIT_CONFIG
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +48,21 @@ class Form:
         """A connection that has read the first page.
 
         Raises:
-            StorageError: the key does not fit.
+            EncryptionError: the key does not fit; neither the file nor its log was written to.
             sqlite3.Error: or the driver's own: the file cannot be opened, or is damaged.
         """
+        if self.key is not None and path.with_name(path.name + "-wal").exists():
+            # Closing writes a log back into the file, whether its key fits or not. Not so if only reading.
+            with contextlib.suppress(self.driver.OperationalError):  # it will be told below
+                self._connect(f"{path.absolute().as_uri()}?mode=ro", path).close()
+        return self._connect(os.fspath(path), path)
+
+    def _connect(self, name: str, path: Path) -> sqlite3.Connection:
         with contextlib.ExitStack() as undo:
             connection: sqlite3.Connection
-            connection = self.driver.connect(os.fspath(path), isolation_level=None, check_same_thread=False)
+            connection = self.driver.connect(
+                name, isolation_level=None, check_same_thread=False, uri=name.startswith("file:")
+            )
             undo.callback(connection.close)
             connection.row_factory = self.driver.Row
             if self.key is not None:
@@ -62,10 +78,9 @@ class Form:
         except self.driver.DatabaseError as error:
             if isinstance(error, self.driver.OperationalError):
                 raise  # the disk or a lock
-            raise StorageError(
+            raise EncryptionError(
                 f"The key in the keyring does not open {path}: it is the key of another file, or the "
-                "file is damaged. Nothing has been touched. Put the right key back; or, if it is lost, "
-                "move the file away, since nobody can read it any more, and omniid begins a new one.",
+                f"file is damaged. The file is left as it is. Put the right key back. {_begin_anew(path)}",
                 code="wrong_key",
             ) from error
 
@@ -77,15 +92,15 @@ def encrypted(key: bytes) -> Form:
     """The form of a file that only this key opens.
 
     Raises:
-        StorageError: SQLCipher is not installed, or the key is not of 32 bytes.
+        EncryptionError: SQLCipher is not installed, or the key is not of 32 bytes.
     """
     if len(key) != KEY_BYTES:
-        raise StorageError(
+        raise EncryptionError(
             f"The database's key has {len(key)} bytes and not {KEY_BYTES}: the keyring's entry was changed. "
             "Put the right one back.",
             code="wrong_key",
         )
-    return Form(_sqlcipher(), key)
+    return Form(sqlcipher(), key)
 
 
 def looks_encrypted(path: Path) -> bool:
@@ -103,18 +118,39 @@ def form_of(path: Path, key: bytes | None) -> Form:
     """The form a file has now. What is neither plain nor random is a plain one that came to harm.
 
     Raises:
-        StorageError: it is encrypted and there is no key, or SQLCipher is not installed.
+        EncryptionError: it is encrypted and there is no key, or SQLCipher is not installed.
     """
     if not looks_encrypted(path):
         return PLAIN
     if key is None:
-        raise StorageError(
-            f"{path} is encrypted and there is no key for it. Unlock the keyring, or put the key back into "
-            "it. If the key is lost, nobody can read the file any more: move it away, and omniid begins a "
-            "new one.",
-            code="key_missing",
-        )
+        raise key_missing(path)
     return encrypted(key)
+
+
+def key_missing(path: Path) -> EncryptionError:
+    """The error for an encrypted file whose key is not there."""
+    return EncryptionError(
+        f"{path} is encrypted, and the keyring does not have its key. The file is left as it is. Put the key "
+        f"back into the keyring. {_begin_anew(path)}",
+        code="key_missing",
+    )
+
+
+def sqlcipher() -> ModuleType:
+    """The library that reads and writes encrypted files.
+
+    Raises:
+        EncryptionError: it is not installed.
+    """
+    try:
+        return importlib.import_module("sqlcipher3.dbapi2")
+    except ImportError as error:
+        raise EncryptionError(
+            "The database is encrypted, or is to be, and SQLCipher is not installed. Run "
+            "`pip install 'omniid[encrypted]'` where omniid is installed; where pipx has installed it, "
+            "`pipx inject omniid sqlcipher3-wheels`. The file is left as it is.",
+            code="encryption_missing",
+        ) from error
 
 
 def convert(path: Path, now: Form, wanted: Form) -> None:
@@ -125,7 +161,8 @@ def convert(path: Path, now: Form, wanted: Form) -> None:
     so that it cannot be taken for the new one's.
 
     Raises:
-        StorageError: SQLCipher is not installed, or another program has the file open.
+        EncryptionError: SQLCipher is not installed.
+        StorageError: another program has the file open.
         sqlite3.Error: or the driver's own: it could not be read or written.
         OSError: it could not be written.
     """
@@ -133,7 +170,7 @@ def convert(path: Path, now: Form, wanted: Form) -> None:
     copy = _unfinished(path)
     try:
         os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        with contextlib.closing(Form(_sqlcipher(), now.key).connect(path)) as source:
+        with contextlib.closing(Form(sqlcipher(), now.key).connect(path)) as source:
             before = _copy(source, copy, wanted.key)
             _leave_no_log(source, path)
         with contextlib.closing(wanted.connect(copy)) as fresh:
@@ -188,15 +225,13 @@ def _counts(connection: sqlite3.Connection) -> list[Any]:
     return [connection.execute("PRAGMA main.user_version").fetchone()[0], *counts]
 
 
-def _sqlcipher() -> ModuleType:
-    try:
-        return importlib.import_module("sqlcipher3.dbapi2")
-    except ImportError as error:
-        raise StorageError(
-            "The database is to be encrypted, and SQLCipher is not installed. "
-            "Run `pip install 'omniid[encrypted]'` where omniid is installed.",
-            code="encryption_missing",
-        ) from error
+def _begin_anew(path: Path) -> str:
+    """What to do about a key that is lost. The log goes with the file: a part of it may be only there."""
+    aside = shlex.quote(str(path.with_name("unreadable")))
+    return (
+        "If it is lost, nobody can read the file any more: to begin a new one, run "
+        f"`mkdir {aside} && mv {shlex.quote(str(path))}* {aside}` and start omniid again."
+    )
 
 
 def _literal(key: bytes) -> str:

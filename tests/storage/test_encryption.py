@@ -18,7 +18,7 @@ from sqlcipher3 import dbapi2 as sqlcipher
 from support import moments
 from support.moments import wall
 
-from omniid.errors import StorageError
+from omniid.errors import EXIT_CONFIG, StorageError
 from omniid.storage import encryption
 from omniid.storage.database import Database
 from omniid.storage.history import History
@@ -189,9 +189,48 @@ def test_a_key_that_does_not_fit_is_told_and_nothing_is_touched(
         opened(path, key, encrypted=encrypted)
 
     assert told.value.code == code
+    assert told.value.exit_code == EXIT_CONFIG
     assert str(path) in told.value.message or "keyring" in told.value.message
     assert path.read_bytes() == before
     assert [part.name for part in tmp_path.iterdir()] == ["omniid.db"]
+    assert opened(path, KEY) == WHOLE
+
+
+def killed(tmp_path: Path) -> Path:
+    """An encrypted file whose log was not written back, as a killed process leaves it."""
+    path, copy = tmp_path / "omniid.db", tmp_path / "copy"
+    copy.mkdir()
+
+    async def run() -> None:
+        async with asyncio.timeout(60), Database(path, KEY) as database:
+            await fill(database)
+            for part in ("", "-wal"):
+                (copy / f"omniid.db{part}").write_bytes(path.with_name(f"omniid.db{part}").read_bytes())
+
+    asyncio.run(run())
+    return copy / "omniid.db"
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_a_key_that_does_not_fit_leaves_the_log_of_a_killed_process_as_it_is(
+    tmp_path: Path, *, encrypted: bool
+) -> None:
+    path = killed(tmp_path)
+    log = path.with_name("omniid.db-wal")
+    before = path.read_bytes(), log.read_bytes()
+
+    with pytest.raises(StorageError) as told:
+        opened(path, OTHER_KEY, encrypted=encrypted)
+
+    assert told.value.code == "wrong_key"
+    assert (path.read_bytes(), log.read_bytes()) == before
+    assert opened(path, KEY, encrypted=encrypted) == WHOLE
+
+
+def test_a_first_page_that_is_only_whole_in_the_log_is_no_wrong_key(tmp_path: Path) -> None:
+    path = killed(tmp_path)
+    raw = path.read_bytes()
+    path.write_bytes(raw[:100] + os.urandom(20) + raw[120:])  # a power cut while the log was written back
     assert opened(path, KEY) == WHOLE
 
 
@@ -219,6 +258,7 @@ def test_without_sqlcipher_the_remedy_is_named_and_the_plain_file_stays(
         opened(path, KEY)
 
     assert told.value.code == "encryption_missing"
+    assert told.value.exit_code == EXIT_CONFIG
     assert path.read_bytes() == before
     assert opened(path) == WHOLE
 
