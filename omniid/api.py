@@ -12,12 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
-import uuid_utils
-
-from omniid import __version__, fate, keys, probing, wording
+from omniid import __version__, fate, probing, wording
 from omniid.assistant import Assistant
 from omniid.authority import Authority
-from omniid.config import Hotkey, Mode
 from omniid.control.schema import (
     MAX_WAIT_S,
     VERBS,
@@ -30,13 +27,10 @@ from omniid.control.schema import (
     DevicesView,
     HealthView,
     HotkeyView,
-    ListenView,
     QuestionList,
     QuestionView,
-    SpeechView,
+    SignInView,
     StatusView,
-    TakeList,
-    TakeView,
     WorkerView,
 )
 from omniid.control.server import Call, Handler
@@ -47,33 +41,24 @@ from omniid.events import (
     CommandQueued,
     ConfirmationAnswered,
     Event,
-    HushRequested,
-    KeyPressed,
-    KeyReleased,
-    KeyToggled,
-    Manner,
-    MicrophoneForbidden,
     QuestionAnswered,
-    SpeechRequested,
+    SignInConfirmed,
+    SignInReopened,
     StorageFailed,
-    TakeCancelRequested,
-    TakeDropped,
-    TakeRetried,
-    VoiceMuted,
 )
 from omniid.fate import State
 from omniid.history_api import HistoryVerbs
-from omniid.letting_go import LettingGo
 from omniid.listening import CONFIRM_WITHIN_S, Doubt
 from omniid.metrics import CONTENT_TYPE, Gauges, Metrics
 from omniid.moment import Moment
-from omniid.performer import Asked, Performer
+from omniid.performer import GIVEN_UP, Asked, Performer
 from omniid.protocol.link import Answer
 from omniid.reactor import Reactor
 from omniid.session import Session
+from omniid.sign_ins import SignIn
 from omniid.storage.outbox import Command, Outbox
-from omniid.takes import KeptTake, Takes
 from omniid.timeline import Timelines
+from omniid.user_api import UserVerbs
 
 _WAITS_FOR = {
     "offline": "the link to be opened",
@@ -170,7 +155,7 @@ class CommandVerbs:
         return self._view(command)
 
     async def command_drop(self, call: Call) -> CommandView:
-        return await self._decide(call.id, State.DROPPED, "given up by the user")
+        return await self._decide(call.id, State.DROPPED, GIVEN_UP)
 
     async def command_retry(self, call: Call) -> CommandView:
         command = await self._outbox.retry(call.id, self._clock().wall)
@@ -222,129 +207,6 @@ class CommandVerbs:
             metadata=command.metadata,
             timings=self._timelines.of(command.id),
         )
-
-
-class UserVerbs:
-    """The key, the microphone and the voice."""
-
-    def __init__(
-        self,
-        assistant: Assistant,
-        reactor: Reactor,
-        performer: Performer,
-        takes: Takes,
-        letting_go: LettingGo,
-        keys: Hotkey,
-    ) -> None:
-        self._assistant = assistant
-        self._reactor = reactor
-        self._performer = performer
-        self._takes = takes
-        self._letting_go = letting_go
-        self._keys = keys
-
-    async def listen_start(self, call: Call) -> ListenView:
-        return await self._key(KeyPressed(call.body.owner, _take_id(), self._manner(call, "hold")))
-
-    async def listen_stop(self, call: Call) -> ListenView:
-        self._letting_go.of_key(call.body.owner)
-        return await self._key(KeyReleased(call.body.owner))
-
-    async def listen_toggle(self, call: Call) -> ListenView:
-        return await self._key(KeyToggled(call.body.owner, _take_id(), self._manner(call, "toggle")))
-
-    async def listen_cancel(self, call: Call) -> ListenView:
-        return await self._key(TakeCancelRequested(call.body.owner))
-
-    async def listen_enable(self, _: Call) -> Accepted:
-        await self._handled(MicrophoneForbidden(shut=False))
-        return Accepted()
-
-    async def listen_disable(self, _: Call) -> Accepted:
-        self._letting_go.of_microphone()
-        await self._handled(MicrophoneForbidden(shut=True))
-        return Accepted()
-
-    def _manner(self, call: Call, mode: Mode) -> Manner:
-        return keys.manner(self._keys, call.body.profile, mode)
-
-    async def _key(self, event: KeyPressed | KeyReleased | KeyToggled | TakeCancelRequested) -> ListenView:
-        """Post a key's edge and answer once it has been handled, with what is so then."""
-        if (
-            isinstance(event, KeyPressed | KeyToggled)
-            and self._assistant.snapshot().microphone == "kept shut"
-        ):
-            raise RefusedError(
-                "The microphone is kept shut. Run `omniid listen enable` first.", code="microphone_shut"
-            )
-        await self._handled(event)
-        snapshot = self._assistant.snapshot()
-        return ListenView(take_id=snapshot.take_id, capture=snapshot.capture)
-
-    async def _handled(self, event: Event) -> None:
-        handled = asyncio.Event()
-
-        def watch(seen: Event) -> None:
-            if seen is event:
-                handled.set()
-
-        with self._reactor.observing(watch):
-            self._reactor.post_nowait(event)
-            await handled.wait()
-
-    async def takes(self, _: Call) -> TakeList:
-        return TakeList(
-            takes=[
-                TakeView(id=take.id, recorded_at=take.changed_at.isoformat(), duration_s=take.duration_s)
-                for take in self._left_over()
-            ]
-        )
-
-    async def take_retry(self, call: Call) -> Accepted:
-        manner = keys.manner(self._keys, call.body.profile, "hold")
-        await self._handled(TakeRetried(self._kept(call.id), manner))
-        return Accepted()
-
-    async def take_drop(self, call: Call) -> Accepted:
-        await self._handled(TakeDropped(self._kept(call.id)))
-        return Accepted()
-
-    def _left_over(self) -> list[KeptTake]:
-        """Takes that came to nothing: a take whose command is only waiting must not become another."""
-        return [take for take in self._takes.list() if not self._assistant.is_in_hand(take.id)]
-
-    def _kept(self, take_id: str) -> str:
-        """The whole id of a kept take; "last" is the newest, and the end of an id will do.
-
-        Raises:
-            NotFoundError: there is none, or more than one.
-        """
-        kept = [take.id for take in self._left_over()]
-        found = kept[:1] if take_id == "last" else [known for known in kept if known.endswith(take_id)]
-        if len(found) != 1:
-            raise NotFoundError(f"There is no take {take_id!r}. `omniid take list` shows what is kept.")
-        return found[0]
-
-    async def mute(self, _: Call) -> Accepted:
-        self._performer.hush()
-        await self._handled(VoiceMuted(muted=True))
-        return Accepted()
-
-    async def unmute(self, _: Call) -> Accepted:
-        await self._handled(VoiceMuted(muted=False))
-        return Accepted()
-
-    async def speech_say(self, call: Call) -> SpeechView:
-        if self._assistant.snapshot().muted:
-            raise RefusedError("omniid is muted. Run `omniid unmute` first.", code="muted")
-        utterance_id = str(uuid_utils.uuid7())
-        self._reactor.post_nowait(SpeechRequested(utterance_id, call.body.text))
-        return SpeechView(utterance_id=utterance_id)
-
-    async def speech_hush(self, _: Call) -> Accepted:
-        self._performer.hush()  # at once, past the queue
-        self._reactor.post_nowait(HushRequested())
-        return Accepted()
 
 
 class BackendVerbs:
@@ -413,8 +275,41 @@ class BackendVerbs:
         return Accepted()
 
     async def auth(self, _: Call) -> AuthView:
+        return self._auth_view()
+
+    async def auth_done(self, call: Call) -> AuthView:
+        meant = self._sign_ins(call.body.id)
+        commands = [command_id for each in meant for command_id in each.waiting]
+        for each in meant:
+            await self._reactor.handled(SignInConfirmed(each.id))
+        return self._auth_view(resumed=len(commands))
+
+    async def auth_open(self, call: Call) -> AuthView:
+        meant = self._sign_ins(call.body.id)
+        closed = next((each for each in meant if each.link.url is None), None)
+        if closed is not None:
+            raise RefusedError(str(closed.link.problem), code="no_page")
+        for each in meant:
+            await self._reactor.handled(SignInReopened(each.id))
+        return self._auth_view()
+
+    def _sign_ins(self, sign_in_id: str | None) -> list[SignIn]:
+        """The one that is meant, or all.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        known = self._assistant.sign_ins
+        meant = [each for each in known.values() if sign_in_id in {None, each.id}]
+        if not meant:
+            raise NotFoundError("No command waits for you to sign in: see `omniid auth status`.")
+        return meant
+
+    def _auth_view(self, *, resumed: int = 0) -> AuthView:
         state, origin, advice = self._authority.view()
-        return AuthView(state=state, origin=origin, advice=advice)
+        now = self._clock().monotonic
+        sign_ins = [_sign_in_view(each, now) for each in self._assistant.sign_ins.values()]
+        return AuthView(state=state, origin=origin, advice=advice, sign_ins=sign_ins, resumed=resumed)
 
     async def auth_login(self, call: Call) -> AuthView:
         self._session.reconnect()
@@ -470,6 +365,7 @@ class HouseVerbs:
             confirming=snapshot.confirming,
             in_flight=len(snapshot.in_flight),
             questions=len(self._assistant.questions),
+            sign_ins=len(self._assistant.sign_ins),
             recognising=snapshot.recognising,
             speaking=snapshot.speaking,
             muted=snapshot.muted,
@@ -504,6 +400,21 @@ class HouseVerbs:
         return Accepted()
 
 
+def _sign_in_view(sign_in: SignIn, now: float) -> SignInView:
+    return SignInView(
+        id=sign_in.id,
+        text=sign_in.text,
+        url=sign_in.link.url,
+        shown=sign_in.link.shown,
+        problem=sign_in.problem,
+        state="refused" if sign_in.state == "refused" else "open",
+        opening=sign_in.page == "opening",
+        opened=sign_in.page == "opened",
+        commands=list(sign_in.waiting),
+        open_for_s=round(max(0.0, sign_in.until - now), 1),
+    )
+
+
 def _confirmation(doubt: Doubt, now: float) -> QuestionView:
     return QuestionView(
         id=doubt.take_id,
@@ -513,10 +424,6 @@ def _confirmation(doubt: Doubt, now: float) -> QuestionView:
         open_for_s=round(max(0.0, doubt.asked_at + CONFIRM_WITHIN_S - now), 1),
         raw={},
     )
-
-
-def _take_id() -> str:
-    return str(uuid_utils.uuid7())
 
 
 def _has_word(state: State) -> bool:

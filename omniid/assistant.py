@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from omniid.effects import (
+    Decide,
     Effect,
     ProbeStorage,
     RecordWhatFailed,
-    RememberMuted,
     ReplaceEar,
-    Speak,
     StartCapture,
-    StopSpeech,
     SweepTakes,
 )
 from omniid.events import (
@@ -32,6 +30,7 @@ from omniid.events import (
     ConfirmationAsked,
     ConfirmationDue,
     Event,
+    FateDecided,
     HotkeyChanged,
     HushRequested,
     KeyLost,
@@ -39,11 +38,16 @@ from omniid.events import (
     KeyReleased,
     KeyToggled,
     MachineWoke,
+    MessageArrived,
     MicrophoneForbidden,
+    NotificationsNoted,
     QuestionAnswered,
     QuestionAsked,
     QuestionDue,
     QuestionNotAnswered,
+    QuestionReplied,
+    SignInEvent,
+    SignInReported,
     SpeechRequested,
     StorageFailed,
     StorageWorks,
@@ -54,9 +58,11 @@ from omniid.events import (
     WorkerFailed,
     WorkerStood,
 )
-from omniid.line import Kind, Line, LineSettings, LinkState
+from omniid.line import Line, LineSettings, LinkState
 from omniid.listening import Capture, Doubt, KeyEvent, Listening, ListeningSettings, TakeEvent
 from omniid.questions import Question, Questions
+from omniid.sign_ins import SignIn, SignIns
+from omniid.voice import Kind, Rank, SpeakWhen, Voice
 from omniid.workers.channel import (
     CaptureEnded,
     CaptureOpened,
@@ -84,18 +90,22 @@ _ListeningEvent = (
     | TakeDropped
     | CommandRefused
 )
-SpeakWhen = Literal["always", "voice", "never"]
 Microphone = Literal["closed", "open", "kept open", "kept shut"]
 
-_MOST_HELD = 5
+_MOST_SPOKEN_COMMANDS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class AssistantSettings:
-    """`idle_unload_s`: None keeps the model for ever."""
+    """`idle_unload_s`: None keeps the model for ever.
+
+    `speak_unsolicited`: whether what the server says of its own accord is spoken; "voice": where the latest
+    command was spoken.
+    """
 
     speak_when: SpeakWhen = "always"
     idle_unload_s: float | None = None
+    speak_unsolicited: SpeakWhen = "voice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +144,7 @@ class _State:
     model: str | None = None
     kept_open: str | None = None
     hotkey: Hotkey = Hotkey(None, sees_releases=False)
-    speaking: bool = False
-    muted: bool = False
-    utterances: int = 0  # handed to the voice and not yet over
-    held: deque[Speak] = field(default_factory=lambda: deque(maxlen=_MOST_HELD))  # to be said after the take
+    spoken: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_SPOKEN_COMMANDS))  # commands
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -152,13 +159,15 @@ class Assistant:
     ) -> None:
         self._settings = settings
         self._state = _State()
-        self._line = Line(line or LineSettings(), self._tell)
+        self._voice = Voice(settings.speak_when, self._user_is_silent, self._is_silent)
+        self._sign_ins = SignIns(self._voice.tell)
+        self._line = Line(line or LineSettings(), self._tell, self._sign_ins.wanted)
         self._questions = Questions(self._tell_question)
         self._listening = Listening(
             listening or ListeningSettings(),
             self._state.problems,
             self._tell_of_take,
-            lambda: self._state.speaking or self._state.utterances > 0,
+            self._voice,
             self._questions.answer,
         )
 
@@ -166,6 +175,11 @@ class Assistant:
     def questions(self) -> Mapping[str, Question]:
         """What the server has asked and the user has not answered, by its id."""
         return self._questions.open
+
+    @property
+    def sign_ins(self) -> Mapping[str, SignIn]:
+        """Where the user has to sign in before commands are done, by its id."""
+        return self._sign_ins.open
 
     def held_by(self, owner: str) -> str | None:
         """The take that ends when this owner lets go of its key."""
@@ -183,7 +197,7 @@ class Assistant:
     def snapshot(self) -> Snapshot:
         state, listening = self._state, self._listening
         return Snapshot(
-            headline=_headline(state, self._line, listening),
+            headline=self._headline(),
             capture=listening.capture,
             take_id=listening.take_id,
             recognising=listening.recognising,
@@ -191,8 +205,8 @@ class Assistant:
             microphone=_microphone(listening, state.kept_open),
             hotkey=state.hotkey,
             model=state.model,
-            speaking=state.speaking,
-            muted=state.muted,
+            speaking=self._voice.is_speaking,
+            muted=self._voice.muted,
             link=self._line.link,
             link_reason=self._line.reason,
             in_flight=tuple(self._line.in_flight),
@@ -224,7 +238,14 @@ class Assistant:
                 | CommandRefused()
             ):
                 return self._on_listening(event, now)
-            case ModelReady() | RecogniserNoted() | MicrophoneKept() | HotkeyChanged() | VoiceNoted():
+            case (
+                ModelReady()
+                | RecogniserNoted()
+                | MicrophoneKept()
+                | HotkeyChanged()
+                | VoiceNoted()
+                | NotificationsNoted()
+            ):
                 return self._on_self_report(event)
             case (
                 SpeechRequested()
@@ -234,17 +255,58 @@ class Assistant:
                 | SpeechFinished()
                 | SpeechFailed()
             ):
-                return self._on_speech(event)
+                effects = self._voice.handle(event, now)
+                self._note("speaker", self._voice.problem)
+                return effects
             case ClockTicked():
                 return self._on_tick(now)
             case WorkerFailed() | WorkerStood() | StorageFailed() | StorageWorks():
                 return self._on_house(event, now)
-            case QuestionAsked() | QuestionAnswered() | QuestionNotAnswered() | QuestionDue():
+            case (
+                QuestionAsked()
+                | QuestionReplied()
+                | QuestionAnswered()
+                | QuestionNotAnswered()
+                | QuestionDue()
+            ):
                 return self._questions.handle(event, now)
+            case _:
+                return self._on_command(event, now)
+
+    def _on_command(self, event: Event, now: float) -> list[Effect]:
+        match event:
             case CommandQueued() | CommandWritten() | CommandMoved():
-                return [*self._listening.on_command(event), *self._line.handle(event, now)]
+                return self._on_fate(event, now)
+            case FateDecided(command_id=command_id, again=again):
+                return [Decide(command_id, again)]
+            case MessageArrived():
+                return self._on_message(event)
+            case SignInReported():
+                return self._sign_ins.handle(event, now)
+            case _ if isinstance(event, get_args(SignInEvent)):
+                return self._sign_ins.handle(event, now)
             case _:
                 return self._line.handle(event, now)
+
+    def _on_fate(self, event: CommandQueued | CommandWritten | CommandMoved, now: float) -> list[Effect]:
+        effects = [*self._listening.on_command(event), *self._line.handle(event, now)]
+        match event:
+            case CommandQueued(command_id=command_id, kind="voice"):
+                self._state.spoken.append(command_id)
+            case CommandMoved():
+                effects += [*self._questions.on_moved(event), *self._sign_ins.on_moved(event)]
+            case _:
+                pass
+        return effects
+
+    def _on_message(self, message: MessageArrived) -> list[Effect]:
+        """What the server says of its own accord, where somebody may want to hear it."""
+        note, when = message.note, self._settings.speak_unsolicited
+        is_for_people = note is None or (note.kind in {"notification", "message"} and note.sender != "user")
+        was_spoken = message.command_id in self._state.spoken
+        if not message.text or not is_for_people or when == "never" or (when == "voice" and not was_spoken):
+            return []
+        return self._voice.tell(message.text, "voice" if was_spoken else "text", message.command_id)
 
     # --- the key and the take ----------------------------------------------------------------------------
 
@@ -270,16 +332,13 @@ class Assistant:
             case CommandRefused():
                 effects = listening.on_command(event)
         opens = any(isinstance(effect, StartCapture) for effect in effects)
-        return [*(self._barge_in() if opens else []), *effects, *self._speak_held()]
-
-    def _barge_in(self) -> list[Effect]:
-        """Silence also what is handed to the voice and has no sound yet."""
-        silent = not self._state.speaking and not self._state.utterances
-        self._state.utterances = 0
-        return [] if silent else [StopSpeech()]
+        return [*(self._voice.barge_in(now) if opens else []), *effects, *self._voice.next()]
 
     def _on_self_report(
-        self, event: ModelReady | RecogniserNoted | MicrophoneKept | HotkeyChanged | VoiceNoted
+        self,
+        event: (
+            ModelReady | RecogniserNoted | MicrophoneKept | HotkeyChanged | VoiceNoted | NotificationsNoted
+        ),
     ) -> list[Effect]:
         """What the ear, the voice and the key say of themselves."""
         state = self._state
@@ -291,6 +350,8 @@ class Assistant:
                 self._note("recogniser", note)
             case VoiceNoted(note=note):
                 self._note("voice", note)
+            case NotificationsNoted(problem=problem):
+                self._note("notifications", problem)
             case MicrophoneKept(is_open=is_open, device=device):
                 state.kept_open = (device or "default") if is_open else None
             case HotkeyChanged(backend=backend, sees_releases=sees_releases, note=note, advice=advice):
@@ -304,62 +365,23 @@ class Assistant:
         else:
             self._state.problems[part] = problem
 
-    def _tell_of_take(self, text: str, take_id: str | None = None) -> list[Effect]:
-        return [] if self._listening.is_silent(take_id) else self._tell(text, "voice")
-
-    def _tell_question(self, asked: QuestionAsked, text: str) -> list[Effect]:
-        return self._tell(text, self._line.in_flight.get(asked.command_id or "", "text"), None)
-
     # --- the voice ---------------------------------------------------------------------------------------
 
+    def _user_is_silent(self) -> bool:
+        return self._listening.capture == "idle"
+
+    def _is_silent(self, command_id: str | None) -> bool:
+        return self._listening.is_silent(command_id)
+
     def _tell(self, text: str, kind: Kind, command_id: str | None = None) -> list[Effect]:
-        when = self._settings.speak_when
-        wanted = when == "always" or (when == "voice" and kind == "voice")
-        if not wanted or self._state.muted or self._listening.is_silent(command_id):
-            return []
-        self._state.held.append(Speak(text, command_id))
-        return self._speak_held()
+        return self._voice.tell(text, kind, command_id, Rank.REMARK if command_id is None else Rank.ANSWER)
 
-    def _speak_held(self) -> list[Effect]:
-        """What there is to say, unless the user talks: omniid would hear itself, so it waits."""
-        if self._listening.capture != "idle":
-            return []
-        words: list[Effect] = list(self._state.held)
-        self._state.held.clear()
-        self._state.utterances += len(words)
-        return words
+    def _tell_of_take(self, text: str, take_id: str | None = None) -> list[Effect]:
+        return [] if self._listening.is_silent(take_id) else self._voice.tell(text, "voice")
 
-    def _on_speech(
-        self,
-        event: SpeechRequested | HushRequested | VoiceMuted | SpeechStarted | SpeechFinished | SpeechFailed,
-    ) -> list[Effect]:
-        match event:
-            case SpeechRequested(utterance_id=utterance_id, text=text):
-                self._state.utterances += 1
-                return [Speak(text, utterance_id=utterance_id)]
-            case HushRequested():
-                self._state.utterances = 0
-                return [StopSpeech()]
-            case VoiceMuted(muted=muted):
-                self._state.muted = muted
-                self._state.held.clear()
-                return [*(self._barge_in() if muted else []), RememberMuted(muted)]
-            case SpeechStarted():
-                self._state.speaking = True
-                self._state.problems.pop("speaker", None)
-            case SpeechFinished(cause="stopped"):
-                self._state.speaking = False
-            case SpeechFinished():
-                self._state.speaking = False
-                self._utterance_over()
-            case SpeechFailed(message=message):
-                self._state.speaking = False
-                self._utterance_over()
-                self._state.problems["speaker"] = message
-        return []
-
-    def _utterance_over(self) -> None:
-        self._state.utterances = max(0, self._state.utterances - 1)
+    def _tell_question(self, asked: QuestionAsked, text: str) -> list[Effect]:
+        kind = self._line.in_flight.get(asked.command_id or "", "text")
+        return self._voice.tell(text, kind, rank=Rank.QUESTION)
 
     # --- the house ---------------------------------------------------------------------------------------
 
@@ -370,12 +392,10 @@ class Assistant:
         match event:
             case WorkerFailed(worker="ear", message=message):
                 state.model, state.kept_open = None, None
-                return [*self._listening.on_ear_lost(message, now), *self._speak_held()]
+                return [*self._listening.on_ear_lost(message, now), *self._voice.next()]
             case WorkerFailed(worker=worker, message=message):
                 state.problems[worker] = message
-                if worker == "mouth":
-                    state.speaking, state.utterances = False, 0
-                return []
+                return self._voice.mouth_lost(now) if worker == "mouth" else []
             case WorkerStood(worker=worker):
                 state.problems.pop(worker, None)
                 if worker == "mouth":
@@ -387,6 +407,23 @@ class Assistant:
             case StorageWorks():
                 state.problems.pop("storage", None)
                 return [RecordWhatFailed()]
+
+    def _headline(self) -> str:
+        listening, link = self._listening, self._line.link
+        if listening.capture != "idle":
+            return "listening"
+        if listening.recognising:
+            return "recognising"
+        if listening.doubt is not None or self._questions.open:
+            return "asking you"
+        if self._voice.is_speaking:
+            return "speaking"
+        if self._sign_ins.open:
+            return "waiting for you to sign in"
+        if self._line.in_flight:
+            return "waiting for an answer"
+        words = {"ready": "ready", "needs_token": "waiting for a token", "stopped": "stopped"}
+        return words.get(link, "offline")
 
     def _on_tick(self, now: float) -> list[Effect]:
         state = self._state
@@ -407,22 +444,6 @@ class Assistant:
             *self._line.tick(now),
             *([ReplaceEar()] if unload else []),
         ]
-
-
-def _headline(state: _State, line: Line, listening: Listening) -> str:
-    if listening.capture != "idle":
-        return "listening"
-    if listening.recognising:
-        return "recognising"
-    if listening.doubt is not None:
-        return "asking you"
-    if state.speaking:
-        return "speaking"
-    if line.in_flight:
-        return "waiting for an answer"
-    return {"ready": "ready", "needs_token": "waiting for a token", "stopped": "stopped"}.get(
-        line.link, "offline"
-    )
 
 
 def _microphone(listening: Listening, kept_open: str | None) -> Microphone:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 import uuid_utils
@@ -87,13 +88,28 @@ def message_of(event: Event, at: datetime) -> HistoryMessage | None:
                 _id(), at, "assistant", "reply", event.reply.content, event.command_id, reply=reply
             )
         case CommandProgressed(text=str(text)) if text:
-            return HistoryMessage(_id(), at, "assistant", "partial", text, event.command_id)
-        case QuestionAsked():
-            return HistoryMessage(_id(), at, "assistant", "question", event.text, event.command_id)
+            return _noted(event, "partial", text, at)
+        case QuestionAsked(text=text):
+            return _noted(event, "question", text, at)
         case MessageArrived(text=text) if text:
-            return HistoryMessage(_id(), at, "assistant", event.kind, text)
+            return _noted(event, event.kind, text, at, {"inferred": True} if event.command_id else {})
         case _:
             return None
+
+
+def _noted(
+    event: CommandProgressed | QuestionAsked | MessageArrived,
+    kind: str,
+    text: str,
+    at: datetime,
+    metadata: dict[str, Any] | None = None,
+) -> HistoryMessage:
+    """`inferred` in the metadata: nothing but the time says that it is about the command."""
+    note = event.note
+    sender = "assistant" if note is None else note.sender
+    raw = event.raw if isinstance(event, QuestionAsked | MessageArrived) else {} if note is None else note.raw
+    reply = None if note is None else {**dataclasses.asdict(replace(note, raw={})), "raw": raw}
+    return HistoryMessage(_id(), at, sender, kind, text, event.command_id, metadata or {}, reply)
 
 
 def _id() -> str:

@@ -228,6 +228,7 @@ class Speech(_Section):
     rate: Annotated[int, Field(ge=80, le=450)] = 180
     volume: Share = 1.0
     when: Literal["always", "voice", "never"] = "always"
+    unsolicited: Literal["always", "voice", "never"] = "voice"
 
     @model_validator(mode="after")
     def _has_an_address(self) -> Speech:
@@ -236,8 +237,15 @@ class Speech(_Section):
         return self
 
 
+class Notifications(_Section):
+    enabled: bool = True
+    replies: Literal["always", "voice", "never"] = "voice"
+    listening: bool = False
+
+
 class History(_Section):
     enabled: bool = True
+    encrypted: bool = False
     retention_days: Annotated[int, Field(ge=1, le=3_650)] = 90
 
 
@@ -265,6 +273,7 @@ class Settings(_Section):
     hotkey: Hotkey = Hotkey()
     recognition: Recognition = Recognition()
     speech: Speech = Speech()
+    notifications: Notifications = Notifications()
     history: History = History()
     control: Control = Control()
     log: Log = Log()

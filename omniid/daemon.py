@@ -15,10 +15,11 @@ from typing import Any
 
 import structlog
 
-from omniid import authority, config, host, keys, logs, reach, wake
-from omniid.api import BackendVerbs, CommandVerbs, HouseVerbs, UserVerbs, handlers
+from omniid import authority, browser, config, database_key, host, keys, logs, reach, wake
+from omniid.api import BackendVerbs, CommandVerbs, HouseVerbs, handlers
 from omniid.assistant import Assistant, AssistantSettings
 from omniid.authority import Authority
+from omniid.callback import Callback
 from omniid.children import Children, Places
 from omniid.chronicle import Chronicle
 from omniid.config import Settings
@@ -33,25 +34,35 @@ from omniid.events import (
     Event,
     MachineWoke,
     MicrophoneForbidden,
+    NotificationsNoted,
+    SignInFound,
+    SignInReturned,
     StopRequested,
     VoiceMuted,
 )
+from omniid.fate import State
 from omniid.flag import Flag
 from omniid.history_api import HistoryVerbs
 from omniid.letting_go import LettingGo
 from omniid.line import LineSettings
 from omniid.listening import ListeningSettings
 from omniid.metrics import Metrics
+from omniid.notices import Notices, NoticeSettings
+from omniid.notifications import notifications
+from omniid.notifier import Notifier
+from omniid.pages import Pages
 from omniid.performer import Parts, Performer
 from omniid.reactor import Reactor
 from omniid.recognition import wyoming_uri
 from omniid.session import Session
+from omniid.sign_ins import SIGN_IN_WITHIN_S
 from omniid.storage.database import Database
 from omniid.storage.history import History
 from omniid.storage.outbox import Limits, Outbox
 from omniid.storage.owner_lock import OwnerLock
 from omniid.takes import Takes
 from omniid.timeline import Timelines
+from omniid.user_api import UserVerbs
 
 log = structlog.get_logger()
 
@@ -100,7 +111,7 @@ async def _run(settings: Settings) -> None:
         host.state_dir(),
     )
     with _owned(runtime / "omniid.lock"), _owned(data / "omniid.lock"):
-        async with Database(places.database) as database:
+        async with database_key.opened(places.database, encrypted=settings.history.encrypted) as database:
             if database.set_aside is not None:
                 log.error("the database was damaged and has been set aside", kept=str(database.set_aside))
             await _serve(settings, places, database)
@@ -126,14 +137,25 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
     history = History(database, enabled=settings.history.enabled)
     chronicle = Chronicle(history, lambda: clock().wall, reactor.post_nowait)
     whoami = _authority(settings)
-    session = reach.session(settings, places.children.backend_socket, whoami, clock=clock, post=reactor.post)
+    callback = Callback(
+        lambda command_id, accepted: reactor.post_nowait(SignInReturned(command_id, accepted))
+    )
+    pages = Pages(browser.open_page, reactor.post_nowait)
+    session = reach.session(
+        settings,
+        places.children.backend_socket,
+        whoami,
+        clock=clock,
+        post=reactor.post,
+        return_page=_return_page(callback),
+    )
     desk = reach.stand_in(settings, places.children.backend_socket, clock=clock, post=reactor.post)
     children = Children(settings, places.children, reactor.post_nowait, session.wake)
     takes = Takes(places.children.takes)
     takes.clear()
     shut, muted = Flag(places.state / "microphone-shut"), Flag(places.state / "voice-muted")
     ear = EarPerformer(children.ear, takes, shut)
-    parts = Parts(outbox, session, ear, children.mouth, _later(reactor), muted, desk)
+    parts = Parts(outbox, session, ear, children.mouth, _later(reactor), muted, pages, desk)
     letting_go = LettingGo(assistant, reactor, ear)
     performer = Performer(parts, clock, settings.session.debounce_ms / 1000)
     stop = asyncio.Event()
@@ -153,11 +175,12 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
     )
     await _forget(outbox, history, settings, clock().wall)
     await _take_stock(outbox, reactor, clock().wall)
-    if shut.is_set():
-        reactor.post_nowait(MicrophoneForbidden(shut=True))
-    if muted.is_set():
-        reactor.post_nowait(VoiceMuted(muted=True))
+    _recall(reactor, shut, muted)
     _warn(settings)
+
+    notifier = _notifier(settings, reactor)
+    observers = [metrics.observe, whoami.observe, chronicle.observe]
+    observers += [notifier.observe] if notifier is not None else []
 
     sock = bind(places.socket)
     lasting = {
@@ -167,16 +190,15 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
         "tick": _tick(reactor),
         "housekeeping": _housekeeping(lambda: _forget(outbox, history, settings, clock().wall)),
         "chronicle": chronicle.run(),
+        "pages": pages.run(),
+        "callback": callback.run(),
+        **({"notifier": notifier.run()} if notifier is not None else {}),
         **({"desk": desk.run()} if desk is not None else {}),
         **_keys(settings, reactor, letting_go),
     }
     async with asyncio.TaskGroup() as group:
         group.create_task(reactor.run(performer.perform), name="reactor")
-        with (
-            reactor.observing(metrics.observe),
-            reactor.observing(whoami.observe),
-            reactor.observing(chronicle.observe),
-        ):
+        with reactor.observing(*observers):
             async with _running(group, lasting):
                 _stop_on_signals(stop)
                 async with server.serving(sock):
@@ -206,11 +228,39 @@ def _assistant(settings: Settings) -> Assistant:
         AssistantSettings(
             "never" if settings.speech.engine == "none" else settings.speech.when,
             None if recognition.keep_model else recognition.idle_unload_s,
+            settings.speech.unsolicited,
         ),
         _line(settings),
         ListeningSettings(
             recognition.accept, settings.audio.min_take_ms / 1000, forgets_taps=settings.audio.preroll_ms > 0
         ),
+    )
+
+
+def _return_page(callback: Callback) -> Callable[[str], str | None]:
+    """Without a page of its own a command goes again once the user, or the backend, says that it may."""
+
+    def return_page(command_id: str) -> str | None:
+        try:
+            return callback.url_for(command_id)
+        except OSError as error:
+            log.warning("no page for a sign-in to return to", problem=str(error))
+            return None
+
+    return return_page
+
+
+def _notifier(settings: Settings, reactor: Reactor) -> Notifier | None:
+    """What shows events on the desktop, unless the user wants none of it."""
+    wanted = settings.notifications
+    if not wanted.enabled:
+        return None
+    return Notifier(
+        Notices(NoticeSettings(wanted.replies, wanted.listening)),
+        lambda on_action: notifications.make(
+            sys.platform, on_action, lambda problem: reactor.post_nowait(NotificationsNoted(problem))
+        ),
+        reactor.post_nowait,
     )
 
 
@@ -226,6 +276,20 @@ async def _take_stock(outbox: Outbox, reactor: Reactor, now: datetime) -> None:
     """What became of the commands while omniid did not run."""
     for command in await outbox.recover(now):
         reactor.post_nowait(CommandMoved(command.id, command.state))
+    for command in await outbox.list():
+        if command.state is State.NEEDS_AUTH:
+            reply = command.reply or {}
+            left_s = SIGN_IN_WITHIN_S - (now - command.changed_at).total_seconds()
+            text, url = str(reply.get("content", "")), reply.get("auth_url")
+            reactor.post_nowait(SignInFound(command.id, command.kind, text, url, max(0.0, left_s)))
+
+
+def _recall(reactor: Reactor, shut: Flag, muted: Flag) -> None:
+    """What the user wanted before omniid was last stopped."""
+    if shut.is_set():
+        reactor.post_nowait(MicrophoneForbidden(shut=True))
+    if muted.is_set():
+        reactor.post_nowait(VoiceMuted(muted=True))
 
 
 def _warn(settings: Settings) -> None:

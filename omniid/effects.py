@@ -9,13 +9,19 @@ from omniid.events import (
     ConfirmationAnswered,
     ConfirmationAsked,
     ConfirmationDue,
+    QuestionClosed,
     QuestionDue,
     QuestionExpired,
+    QuestionPosed,
+    SignInEnded,
+    SignInRefused,
+    SignInStarted,
     TakeGivenUp,
 )
 from omniid.fate import State
 from omniid.protocol.chat import Reply
 from omniid.protocol.messages import ApprovalAction
+from omniid.workers.channel import SpeechFailed, SpeechFinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,19 @@ class Cue:
 class Announce:
     """Let an event happen that the policy has derived from others, so that everybody sees it."""
 
-    event: ConfirmationAsked | ConfirmationAnswered | QuestionExpired | TakeGivenUp
+    event: (
+        ConfirmationAsked
+        | ConfirmationAnswered
+        | QuestionPosed
+        | QuestionExpired
+        | QuestionClosed
+        | SignInStarted
+        | SignInRefused
+        | SignInEnded
+        | TakeGivenUp
+        | SpeechFinished
+        | SpeechFailed
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +122,30 @@ class AnswerQuestion:
     step_id: str | None
     value: str | None = None
     action: ApprovalAction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPage:
+    """Open the page of a sign-in in the user's browser."""
+
+    sign_in_id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """Put a command that waited for the user back at the head of the line."""
+
+    command_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Do with an uncertain command what the user has decided: `again`, at the tail of the line, or never."""
+
+    command_id: str
+    again: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +224,10 @@ class RecordWhatFailed:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
+    utterance_id: str
     text: str
     command_id: str | None = None
-    utterance_id: str | None = None
+    in_history: bool = True  # where the user can read what is too long to be said
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +260,9 @@ Effect = (
     | Announce
     | AnswerQuestion
     | RemindLater
+    | OpenPage
+    | PutBack
+    | Decide
     | Enqueue
     | SendNext
     | SendLater

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from omniid.fate import State
-from omniid.protocol.chat import Reply
+from omniid.protocol.chat import Note, Reply
+from omniid.protocol.messages import ApprovalAction
 from omniid.workers.channel import (
     CaptureEnded,
     CaptureOpened,
@@ -107,16 +108,19 @@ class MicrophoneForbidden:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationAsked:
-    """These words are not sure enough to act on: "Did you say …?"."""
+    """These words are not sure enough to act on: "Did you say …?".
+
+    `why`: "echo" where omniid itself has just said them.
+    """
 
     take_id: str
     text: str
-    why: Literal["unsure", "cut_short"]
+    why: Literal["unsure", "cut_short", "echo"]
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationAnswered:
-    """`by`: tap, voice, api, timeout, cancelled, replaced."""
+    """`by`: tap, voice, notification, api, timeout, cancelled, replaced."""
 
     take_id: str
     accepted: bool
@@ -239,6 +243,7 @@ class CommandProgressed:
     command_id: str
     kind: str
     text: str | None
+    note: Note | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +288,27 @@ class QuestionAsked:
     session_id: str | None = None
     step_id: str | None = None
     open_for_s: float = 600.0
+    note: Note | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionPosed:
+    """A question of the server's is put to the user; `again`: as a reminder."""
+
+    question_id: str
+    kind: Literal["intervention", "approval"]
+    text: str
+    command_id: str | None
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionReplied:
+    """The user answers a question: with a value, or with a decision about a draft."""
+
+    question_id: str
+    value: str | None = None
+    action: ApprovalAction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,10 +344,25 @@ class QuestionDue:
 
 @dataclass(frozen=True, slots=True)
 class QuestionExpired:
-    """Nobody waits for the answer any more."""
+    """The time to answer is up: nobody waits for the answer any more."""
 
     question_id: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionClosed:
+    """The command that a question was asked for is over without the answer."""
+
+    question_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FateDecided:
+    """The user has decided on a command that may have been done: it goes again, or is given up."""
+
+    command_id: str
+    again: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +395,90 @@ class CommandMoved:
 
     command_id: str
     state: State
+
+
+# --- signing in -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SignInStarted:
+    """The server wants the user to sign in at `url` before it does a command.
+
+    `url` is None where there is none that may be opened, and `problem` says why. `shown` is the address as
+    it is fit to be shown. `text` is what the server said.
+    """
+
+    sign_in_id: str
+    url: str | None
+    shown: str | None
+    text: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignInFound:
+    """A command that has waited for a sign-in since before omniid was started."""
+
+    command_id: str
+    kind: Literal["voice", "text"]
+    text: str
+    url: str | None
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SignInReopened:
+    """The user wants the page opened once more."""
+
+    sign_in_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageOpened:
+    """The page of a sign-in is in the browser's hands, or (`problem`) it could not be opened."""
+
+    sign_in_id: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignInReturned:
+    """The browser has come back from the sign-in that a command waits for."""
+
+    command_id: str
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignInReported:
+    """The server says how a sign-in went; without `url`, that of any that is open."""
+
+    url: str | None
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignInConfirmed:
+    """The user says that it is done; without an id, of all that are open."""
+
+    sign_in_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignInRefused:
+    """The user has said no on the page. It stays open: they may still say yes."""
+
+    sign_in_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignInEnded:
+    """Nothing waits for it any more. `text` says what follows."""
+
+    sign_in_id: str
+    outcome: Literal["done", "expired", "cancelled"]
+    text: str
 
 
 # --- the link ---------------------------------------------------------------------------------------------
@@ -407,11 +532,16 @@ class LinkStopped:
 
 @dataclass(frozen=True, slots=True)
 class MessageArrived:
-    """Something the server said by itself: a notification, a chat message, a reply nobody waits for."""
+    """Something the server said by itself: a notification, a chat message, a reply nobody waits for.
+
+    `command_id` is the latest command, where it is recent: what this is likely to be about.
+    """
 
     kind: str
     text: str
     raw: dict[str, Any]
+    note: Note | None = None
+    command_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,6 +577,13 @@ class StorageFailed:
 @dataclass(frozen=True, slots=True)
 class StorageWorks:
     """The disk takes words again."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationsNoted:
+    """Notifications cannot be shown, and why; None: they are again."""
+
+    problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -495,6 +632,7 @@ LinkEvent = (
     | CommandRejected
     | QuestionAsked
     | AnswerAcknowledged
+    | SignInReported
     | MessageArrived
     | FrameIgnored
 )
@@ -511,6 +649,16 @@ EarEvent = (
     | ModelReady
     | RecogniserNoted
     | MicrophoneKept
+)
+SignInEvent = (
+    SignInStarted
+    | SignInFound
+    | SignInReopened
+    | PageOpened
+    | SignInReturned
+    | SignInConfirmed
+    | SignInRefused
+    | SignInEnded
 )
 MouthEvent = SpeechStarted | SpeechFinished | SpeechFailed | VoiceNoted
 Event = (
@@ -543,6 +691,7 @@ Event = (
     | WorkerStood
     | StorageFailed
     | StorageWorks
+    | NotificationsNoted
     | ClockTicked
     | LineServed
     | SendingDue
@@ -550,8 +699,13 @@ Event = (
     | AnsweredHere
     | AnswerUnwanted
     | SettledHere
+    | FateDecided
+    | QuestionPosed
+    | QuestionReplied
     | QuestionAnswered
     | QuestionNotAnswered
     | QuestionDue
     | QuestionExpired
+    | QuestionClosed
+    | SignInEvent
 )

@@ -9,6 +9,7 @@ from typing import Literal
 
 from omniid.effects import (
     AskHere,
+    Cue,
     Effect,
     ExpireOverdue,
     GiveUpRepeats,
@@ -49,11 +50,13 @@ from omniid.protocol.pace import Pace
 LinkState = Literal["offline", "connecting", "ready", "waiting", "needs_token", "stopped"]
 Kind = Literal["voice", "text"]
 Tell = Callable[[str, Kind, str | None], list[Effect]]
+SignIn = Callable[[str, Kind, Reply, float], list[Effect]]
 
 _OUTCOMES = {"done": State.DONE, "failed": State.FAILED, "needs_auth": State.NEEDS_AUTH}
 _HELD_FOR_S = 3.0
 _MOST_REMEMBERED = 1_000
 _OFFLINE = "I am offline. Your command waits, and goes out as soon as I am back."
+_CALLED_OFF = "called off by the user"
 _UNCERTAIN = "I cannot tell whether your last command was done. Please check before you repeat it."
 
 
@@ -67,11 +70,15 @@ class LineSettings:
 
 
 class Line:
-    """`tell` says what is to be said of a command, and decides whether it is said aloud."""
+    """`tell` says what is to be said of a command, and decides whether it is said aloud.
 
-    def __init__(self, settings: LineSettings, tell: Tell) -> None:
+    `sign_in` is told of a command that is done only for a user who has signed in.
+    """
+
+    def __init__(self, settings: LineSettings, tell: Tell, sign_in: SignIn = lambda *_: []) -> None:
         self._settings = settings
         self._tell = tell
+        self._sign_in = sign_in
         self._pace = Pace(settings.rate_per_minute or None)
         self.link: LinkState = "offline"
         self.reason: str | None = None
@@ -166,7 +173,7 @@ class Line:
         return [] if event.again else self._tell_offline(event.kind)
 
     def _tell_offline(self, kind: Kind) -> list[Effect]:
-        return self._tell(_OFFLINE, kind, None) if kind == "voice" else []
+        return [Cue("waiting"), *self._tell(_OFFLINE, kind, None)] if kind == "voice" else []
 
     def _on_answered_here(self, event: AnsweredHere | SettledHere) -> list[Effect]:
         match event:
@@ -203,11 +210,11 @@ class Line:
                 return self._put_back(command_id, "it could not be written; it keeps its place")
             case CommandSettled(command_id=command_id, reply=reply):
                 kind = self._land(command_id)
-                return [*self._settle(command_id, reply, kind), *self._send_if_room(now)]
+                return [*self._settle(command_id, reply, kind, now), *self._send_if_room(now)]
             case LateReplyArrived(command_id=command_id, reply=reply):
                 known = self._uncertain.pop(command_id, None)
                 move = Move(command_id, _OUTCOMES[reply.outcome], reply=reply)
-                return [move] if known is None else self._settle(command_id, reply, known)
+                return [move] if known is None else self._settle(command_id, reply, known, now)
             case LinkSpoilt():
                 self.window = 0
                 return []
@@ -242,10 +249,14 @@ class Line:
                 self._remember_uncertain(event.command_id, "text")
                 return []
 
-    def _settle(self, command_id: str, reply: Reply, kind: Kind) -> list[Effect]:
+    def _settle(self, command_id: str, reply: Reply, kind: Kind, now: float) -> list[Effect]:
         move = Move(command_id, _OUTCOMES[reply.outcome], reply=reply)
         unwanted = command_id in self._unwanted
         self._unwanted.discard(command_id)
+        if reply.outcome == "needs_auth":
+            if unwanted:
+                return [move, Move(command_id, State.CANCELLED, _CALLED_OFF)]
+            return [move, *self._sign_in(command_id, kind, reply, now)]
         return [move] if unwanted else [move, *self._tell(reply.content, kind, command_id)]
 
     def _lose(self, command_id: str, reason: str, *, repeatable: bool) -> list[Effect]:
@@ -264,7 +275,7 @@ class Line:
         if command_id not in self._unwanted:
             return [move]
         self._unwanted.discard(command_id)
-        return [move, Move(command_id, State.CANCELLED, "called off by the user")]
+        return [move, Move(command_id, State.CANCELLED, _CALLED_OFF)]
 
     def _remember_uncertain(self, command_id: str, kind: Kind) -> None:
         self._uncertain.setdefault(command_id, kind)

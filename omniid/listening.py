@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from omniid.consent import verdict
+from omniid.echo import sounds_like
 from omniid.effects import (
     Announce,
     CancelCapture,
@@ -154,6 +155,14 @@ class Tell(Protocol):
     def __call__(self, text: str, take_id: str | None = None) -> list[Effect]: ...
 
 
+class Voice(Protocol):
+    """What omniid says itself: whether it is about to, and what the microphone may have heard of it."""
+
+    @property
+    def is_busy(self) -> bool: ...
+    def said_at(self, moment: float) -> list[str]: ...
+
+
 class Listening:
     """`tell(text, take_id=None)` says something to the user, about a take.
 
@@ -167,13 +176,13 @@ class Listening:
         settings: ListeningSettings,
         problems: dict[str, str],
         tell: Tell,
-        is_speaking: Callable[[], bool],
+        voice: Voice,
         answer: Callable[[str], list[Effect] | None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._problems = problems
         self._tell = tell
-        self._is_speaking = is_speaking
+        self._voice = voice
         self._answer = answer
         self._state = _State()
 
@@ -365,24 +374,34 @@ class Listening:
                 return self._on_failure(take, event)
 
     def _on_words(self, take: _Take, said: TakeRecognised, now: float) -> list[Effect]:
-        is_whole = not take.cut_short and not _is_short_of(take, said)
-        is_sure = is_whole and said.confidence >= self._settings.accept
+        doubt = self._doubt_about(take, said)
+        is_sure = doubt is None
         answered = self._as_answer(said.text, is_sure=is_sure)
         if answered is not None:
             return [ForgetTake(take.id), *answered]
         replaced = self._replace_doubt()
         metadata = _metadata(said, take.manner)
-        if is_sure:
+        if doubt is None:
             return [*replaced, Enqueue(take.id, said.text, metadata)]
         self._state.doubt = Doubt(take.id, said.text, metadata, now)
-        asked = ConfirmationAsked(take.id, said.text, "unsure" if is_whole else "cut_short")
         return [
             *replaced,
-            Announce(asked),
-            Cue("waiting"),
+            Announce(ConfirmationAsked(take.id, said.text, doubt)),
+            Cue("question"),
             *self._tell(f"Did you say: {said.text}", take.id),
             RemindLater(CONFIRM_WITHIN_S, ConfirmationDue(take.id)),
         ]
+
+    def _doubt_about(
+        self, take: _Take, said: TakeRecognised
+    ) -> Literal["unsure", "cut_short", "echo"] | None:
+        """Why the words are not acted on without asking; None where they are."""
+        if take.cut_short or _is_short_of(take, said):
+            return "cut_short"
+        if said.confidence < self._settings.accept:
+            return "unsure"
+        is_echo = any(sounds_like(said.text, spoken) for spoken in self._voice.said_at(take.opened_at))
+        return "echo" if is_echo else None
 
     def _as_answer(self, text: str, *, is_sure: bool) -> list[Effect] | None:
         """What the words do to an open question; None: they are a command. Half a no will do."""
@@ -420,7 +439,7 @@ class Listening:
         if doubt is None or event.take_id != doubt.take_id or isinstance(event, ConfirmationAsked):
             return []
         if isinstance(event, ConfirmationDue):
-            if not self.is_idle or self._is_speaking():
+            if not self.is_idle or self._voice.is_busy:
                 return [RemindLater(ASK_AGAIN_S, event)]
             return self._resolve(accepted=False, by="timeout")
         self._state.doubt = None

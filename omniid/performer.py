@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from omniid.effects import (
     AskHere,
     CancelCapture,
     Cue,
+    Decide,
     Effect,
     Enqueue,
     ExpireOverdue,
@@ -25,7 +26,9 @@ from omniid.effects import (
     GiveUpRepeats,
     LatchCapture,
     Move,
+    OpenPage,
     ProbeStorage,
+    PutBack,
     RecogniseAgain,
     RecordWhatFailed,
     RememberMuted,
@@ -66,6 +69,7 @@ from omniid.events import (
     StorageWorks,
     WriteFailed,
 )
+from omniid.fate import State
 from omniid.flag import Flag
 from omniid.moment import Moment
 from omniid.protocol.link import Answer, Outgoing
@@ -74,6 +78,7 @@ from omniid.workers.channel import Say, SpeechFailed, StopSpeaking, ToMouth
 
 log = structlog.get_logger()
 
+GIVEN_UP = "given up by the user"
 _MOST_SPOKEN = 50_001  # characters: one more than the mouth reads, so that it sees that there was more
 
 
@@ -107,6 +112,12 @@ class Desk(Protocol):
     def ask(self, command_id: str, kind: Kind, message: str) -> bool: ...
 
 
+class Pages(Protocol):
+    """The user's browser."""
+
+    def open(self, sign_in_id: str, url: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What acts. `mouth` is None where omniid has no voice, `desk` where nothing stands in for a backend."""
@@ -117,6 +128,7 @@ class Parts:
     mouth: Mouth | None
     later: Callable[[float, Event], None]
     muted: Flag
+    pages: Pages
     desk: Desk | None = None
 
 
@@ -129,6 +141,7 @@ class Performer:
         self._ear = parts.ear
         self._mouth = parts.mouth
         self._desk = parts.desk
+        self._pages = parts.pages
         self._later = parts.later
         self._muted = parts.muted
         self._clock = clock
@@ -194,6 +207,14 @@ class Performer:
                 return [] if settled is None else [*_moved([settled]), SettledHere(command_id, kind, reply)]
             case Move():
                 return await self._move(effect)
+            case PutBack(command_id=command_id, reason=reason):
+                return await self._decided(
+                    self._outbox.put_back(command_id, self._clock().wall, reason=reason)
+                )
+            case Decide():
+                return await self._decide(effect)
+            case OpenPage(sign_in_id=sign_in_id, url=url):
+                self._pages.open(sign_in_id, url)
             case ExpireOverdue():
                 return _moved(await self._outbox.expire(self._clock().wall))
             case ProbeStorage():
@@ -269,6 +290,25 @@ class Performer:
             return []
         return _moved([command])
 
+    async def _decide(self, decide: Decide) -> list[Event]:
+        now = self._clock().wall
+        if decide.again:
+            return await self._decided(self._outbox.retry(decide.command_id, now))
+        dropped = self._outbox.move(decide.command_id, State.DROPPED, now, reason=GIVEN_UP)
+        return await self._decided(dropped)
+
+    async def _decided(self, step: Awaitable[Command]) -> list[Event]:
+        """A step of the user's; one that the command's fate does not allow any more changes nothing."""
+        try:
+            command = await step
+        except (NotAllowedError, NotFoundError, RefusedError) as error:
+            log.warning("not done as decided", problem=error.message)
+            return []
+        if command.state is not State.QUEUED:
+            return _moved([command])
+        self._link.wake()
+        return [*_moved([command]), CommandQueued(command.id, command.kind, command.message, again=True)]
+
     async def _record_what_failed(self) -> list[Event]:
         """Record the steps a full disk refused: a reply that came must not look as if none had."""
         events: list[Event] = []
@@ -283,14 +323,14 @@ class Performer:
     # --- the voice ---------------------------------------------------------------------------------------
 
     def _speak(self, effect: Speak) -> list[Event]:
-        utterance_id = effect.utterance_id or str(uuid_utils.uuid7())
         if self._mouth is None:
-            return [SpeechFailed(utterance_id, "no_voice", "omniid has no voice: speech.engine is none.")]
+            words = "omniid has no voice: speech.engine is none."
+            return [SpeechFailed(effect.utterance_id, "no_voice", words)]
         try:
-            self._mouth.send(Say(utterance_id, effect.text[:_MOST_SPOKEN]))
+            self._mouth.send(Say(effect.utterance_id, effect.text[:_MOST_SPOKEN], effect.in_history))
         except WorkerError as error:
-            return [SpeechFailed(utterance_id, error.code, error.message)]
-        return [SpeechQueued(utterance_id, effect.command_id)]
+            return [SpeechFailed(effect.utterance_id, error.code, error.message)]
+        return [SpeechQueued(effect.utterance_id, effect.command_id)]
 
     def hush(self) -> None:
         if self._mouth is not None:

@@ -7,8 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from omniid.consent import Answering, answering
-from omniid.effects import Announce, AnswerQuestion, Effect, RemindLater
-from omniid.events import QuestionAnswered, QuestionAsked, QuestionDue, QuestionExpired, QuestionNotAnswered
+from omniid.effects import Announce, AnswerQuestion, Cue, Effect, RemindLater
+from omniid.events import (
+    CommandMoved,
+    QuestionAnswered,
+    QuestionAsked,
+    QuestionClosed,
+    QuestionDue,
+    QuestionExpired,
+    QuestionNotAnswered,
+    QuestionPosed,
+    QuestionReplied,
+)
+from omniid.fate import ON_THE_WIRE
+from omniid.protocol.messages import ApprovalAction
 
 _MOST = 50
 _HOW = {
@@ -40,11 +52,16 @@ class Questions:
         return self._open
 
     def handle(
-        self, event: QuestionAsked | QuestionAnswered | QuestionNotAnswered | QuestionDue, now: float
+        self,
+        event: QuestionAsked | QuestionReplied | QuestionAnswered | QuestionNotAnswered | QuestionDue,
+        now: float,
     ) -> list[Effect]:
         match event:
             case QuestionAsked():
                 return self._on_asked(event, now)
+            case QuestionReplied(question_id=question_id, value=value, action=action):
+                question = self._open.get(question_id)
+                return [] if question is None else [_answer(question, value, action)]
             case QuestionAnswered(question_id=question_id):
                 self._open.pop(question_id, None)
                 return []
@@ -59,16 +76,22 @@ class Questions:
         over = [question.id for question in self._open.values() if question.until <= now]
         return [effect for question_id in over for effect in self._expire(question_id)]
 
+    def on_moved(self, event: CommandMoved) -> list[Effect]:
+        """Nobody waits for an answer once the command it was asked for is off the wire."""
+        if event.state in ON_THE_WIRE:
+            return []
+        over = [each.id for each in self._open.values() if each.asked.command_id == event.command_id]
+        for question_id in over:
+            del self._open[question_id]
+        return [Announce(QuestionClosed(question_id)) for question_id in over]
+
     def answer(self, text: str) -> list[Effect] | None:
         """What a take says to the latest question; None when it says nothing to it."""
         if not self._open:
             return None
         question = next(reversed(self._open.values()))
         said: Answering | None = answering(question.asked.kind, text)
-        if said is None:
-            return None
-        asked = question.asked
-        return [AnswerQuestion(question.id, asked.session_id or "", asked.step_id, said.value, said.action)]
+        return None if said is None else [_answer(question, said.value, said.action)]
 
     def _on_asked(self, asked: QuestionAsked, now: float) -> list[Effect]:
         self._asked += 1
@@ -77,7 +100,8 @@ class Questions:
         while len(self._open) > _MOST:
             self._open.popitem(last=False)
         remind = RemindLater(asked.open_for_s / 2, QuestionDue(question.id))
-        return [*self._tell(asked, f"{asked.text} {_HOW[asked.kind]}"), remind]
+        told = self._tell(asked, f"{asked.text} {_HOW[asked.kind]}")
+        return [_posed(question, again=False), Cue("question"), *told, remind]
 
     def _on_due(self, question_id: str, now: float) -> list[Effect]:
         question = self._open.get(question_id)
@@ -87,6 +111,8 @@ class Questions:
             return self._expire(question_id)
         again = RemindLater(question.until - now, QuestionDue(question_id))
         return [
+            _posed(question, again=True),
+            Cue("question"),
             *self._tell(question.asked, f"This still waits for your answer: {question.asked.text}"),
             again,
         ]
@@ -95,3 +121,13 @@ class Questions:
         asked = self._open.pop(question_id).asked
         told = self._tell(asked, f"Too late to answer now: {asked.text}")
         return [Announce(QuestionExpired(question_id, asked.text)), *told]
+
+
+def _posed(question: Question, *, again: bool) -> Announce:
+    asked = question.asked
+    return Announce(QuestionPosed(question.id, asked.kind, asked.text, asked.command_id, again))
+
+
+def _answer(question: Question, value: str | None, action: ApprovalAction | None) -> AnswerQuestion:
+    asked = question.asked
+    return AnswerQuestion(question.id, asked.session_id or "", asked.step_id, value, action)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from omniid import host
@@ -31,18 +32,22 @@ def session(
     *,
     clock: Callable[[], Moment],
     post: Post,
+    return_page: Callable[[str], str | None] | None = None,
 ) -> Session:
     """The session with the backend that serves this user; `socket` is the embedded one's.
+
+    `return_page`: see `LinkSettings`.
 
     Raises:
         ConfigError: `seal_key_file` or `ca_file` cannot be used.
     """
     backoff = Backoff(settings.session.backoff_initial_s, settings.session.backoff_max_s, random.random)
+    link_settings = replace(_link(settings), return_page=return_page)
     if settings.route == "embedded":
-        way, new_link = Way(_embedded(settings, socket), _wire(settings)), link_maker(_link(settings))
+        way, new_link = Way(_embedded(settings, socket), _wire(settings)), link_maker(link_settings)
     else:
         way = Way(_remote(settings), _wire(settings), authority)
-        new_link = link_maker(_link(settings), _sealer(settings))
+        new_link = link_maker(link_settings, _sealer(settings))
     return Session(way, new_link, backoff, clock=clock, post=post)
 
 

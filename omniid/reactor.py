@@ -80,18 +80,30 @@ class Reactor:
         self.post_nowait(event)
         await self._room.wait()
 
+    async def handled(self, event: Event) -> None:
+        """Post, and return once it has been handled."""
+        handled = asyncio.Event()
+
+        def watch(seen: Event) -> None:
+            if seen is event:
+                handled.set()
+
+        with self.observing(watch):
+            self.post_nowait(event)
+            await handled.wait()
+
     def stop(self) -> None:
         """Let `run` end once all that was posted before this has been handled."""
         self._queue.put_nowait(None)
 
     @contextmanager
-    def observing(self, observer: Callable[[Event], None]) -> Iterator[None]:
-        """Show every event to `observer` after it has been handled."""
-        self._observers.add(observer)
+    def observing(self, *observers: Callable[[Event], None]) -> Iterator[None]:
+        """Show every event to these after it has been handled."""
+        self._observers.update(observers)
         try:
             yield
         finally:
-            self._observers.discard(observer)
+            self._observers.difference_update(observers)
 
     async def run(self, perform: Callable[[Effect], Awaitable[list[Event]]]) -> None:
         while (event := await self._queue.get()) is not None:

@@ -107,6 +107,7 @@ class Session:
         self._dialled_at = 0.0
         self._token_refused = False
         self._heard_at: float | None = None
+        self._latest: tuple[str, float] | None = None
 
     # --- what others may ask -----------------------------------------------------------------------------
 
@@ -242,6 +243,7 @@ class Session:
     async def _serve(self, wire: Wire) -> _Ending:
         self._epoch += 1
         link = self._new_link(self._clock(), codec.chosen(wire.subprotocol))
+        link.latest = self._latest
         conversation = _Conversation(wire, link, self._clock, self._post)
         opened_at = time.monotonic()
         self._conversation = conversation
@@ -251,7 +253,7 @@ class Session:
         finally:
             alive_s = time.monotonic() - opened_at
             self._conversation = None
-            self._heard_at = link.heard_at
+            self._heard_at, self._latest = link.heard_at, link.latest
             self._backoff.link_ended(alive_s=alive_s, frames_received=link.frames_received)
             await conversation.account_for_the_rest()
         if alive_s >= PROVEN_AFTER_S or (link.frames_received and ending.retry != "needs_token"):

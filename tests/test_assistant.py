@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from support.reports import opened, recognised
 
-from omniid.assistant import Assistant, AssistantSettings, Hotkey, SpeakWhen
+from omniid.assistant import Assistant, AssistantSettings, Hotkey
 from omniid.effects import (
     Announce,
     CancelCapture,
@@ -64,6 +64,7 @@ from omniid.events import (
 from omniid.fate import State
 from omniid.listening import ListeningSettings
 from omniid.protocol.chat import Outcome, Reply
+from omniid.voice import SpeakWhen
 from omniid.workers.channel import (
     CaptureEnded,
     MicrophoneKept,
@@ -81,6 +82,7 @@ IDLE_S = 300.0
 PRESSED = KeyPressed("key", "t1")
 RELEASED = KeyReleased("key")
 ENDED = CaptureEnded("t1", "released", 1.0, 1.0, 0)
+ASKED = SpeechRequested("u1", "Hi")
 STARTED = SpeechStarted("u1", 1.0, "speaker")
 SENT = Reply("done", "Sent.", 95)
 
@@ -91,6 +93,11 @@ def after(*events: Event, when: SpeakWhen = "always") -> Assistant:
     for event in events:
         assistant.handle(event, 0.0)
     return assistant
+
+
+def said(text: str, command_id: str | None = None, number: int = 1) -> Speak:
+    """The `number`th thing that omniid itself had to say."""
+    return Speak(f"u{number}", text, command_id)
 
 
 def settled(command_id: str = "c1", outcome: Outcome = "done", content: str = "Sent.") -> CommandSettled:
@@ -104,7 +111,7 @@ def settled(command_id: str = "c1", outcome: Outcome = "done", content: str = "S
     ("before", "silences"),
     [
         pytest.param([], False, id="nothing is being said"),
-        pytest.param([STARTED], True, id="it speaks"),
+        pytest.param([ASKED, STARTED], True, id="it speaks"),
         pytest.param([SpeechRequested("u1", "Hi")], True, id="it is about to speak"),
         pytest.param(
             [SpeechRequested("u1", "A"), SpeechRequested("u2", "B"), STARTED, SpeechFinished("u1", "spoken")],
@@ -175,7 +182,7 @@ def test_a_take_that_came_to_nothing_is_told(
 ) -> None:
     assistant = after(PRESSED, ENDED)
 
-    assert assistant.handle(event, 0.0) == [Speak(event.message)]
+    assert assistant.handle(event, 0.0) == [said(event.message)]
     assert assistant.snapshot().problems == problem
 
 
@@ -266,14 +273,14 @@ def test_a_failed_write_puts_the_command_back_and_does_not_try_in_a_hot_loop() -
 
 @pytest.mark.parametrize(
     ("outcome", "state"),
-    [("done", State.DONE), ("failed", State.FAILED), ("needs_auth", State.NEEDS_AUTH)],
+    [("done", State.DONE), ("failed", State.FAILED)],
 )
 def test_an_answer_settles_is_spoken_and_lets_the_next_one_out(outcome: Outcome, state: State) -> None:
     event = settled(outcome=outcome)
 
     effects = after(READY, BEGUN).handle(event, 0.0)
 
-    assert effects == [Move("c1", state, reply=event.reply), Speak("Sent.", "c1"), SEND]
+    assert effects == [Move("c1", state, reply=event.reply), said("Sent.", "c1"), SEND]
 
 
 def test_an_uncertain_command_is_recorded_and_told_and_not_resent() -> None:
@@ -293,7 +300,7 @@ def test_a_command_that_a_server_knows_by_its_id_goes_back_into_the_line_quietly
 def test_a_rejected_command_is_told() -> None:
     effects = after(READY, BEGUN).handle(CommandRejected("c1", "too big"), 0.0)
 
-    assert effects == [Move("c1", State.REJECTED, "too big"), Speak("Not done: too big.")]
+    assert effects == [Move("c1", State.REJECTED, "too big"), said("Not done: too big.")]
 
 
 def test_a_late_answer_settles_an_uncertain_command_and_is_spoken_once() -> None:
@@ -301,7 +308,8 @@ def test_a_late_answer_settles_an_uncertain_command_and_is_spoken_once() -> None
     late = LateReplyArrived("c1", SENT)
     move = Move("c1", State.DONE, reply=SENT)
 
-    assert assistant.handle(late, 0.0) == [move, Speak("Sent.", "c1")]
+    assistant.handle(SpeechFinished("u1", "spoken"), 0.0)
+    assert assistant.handle(late, 0.0) == [move, said("Sent.", "c1", 2)]
     assert assistant.handle(late, 0.0) == [move]
 
 
@@ -344,7 +352,7 @@ def test_answers_are_spoken_as_the_user_wants(
 ) -> None:
     effects = after(READY, AttemptBegun("c1", kind), when=when).handle(settled(), 0.0)
 
-    assert (Speak("Sent.", "c1") in effects) is spoken
+    assert (said("Sent.", "c1") in effects) is spoken
 
 
 def test_nothing_is_said_into_the_users_words() -> None:
@@ -357,7 +365,7 @@ def test_nothing_is_said_into_the_users_words() -> None:
 def test_what_the_user_wants_said_is_said(when: SpeakWhen) -> None:
     effects = after(when=when).handle(SpeechRequested("u1", "Hi"), 0.0)
 
-    assert effects == [Speak("Hi", utterance_id="u1")]
+    assert effects == [Speak("u1", "Hi", in_history=False)]
 
 
 def test_a_hush_silences() -> None:
@@ -422,9 +430,9 @@ def test_a_storage_problem_is_shown_until_the_disk_is_seen_to_take_words_again()
         ([LinkStopped("x", needs_token=True)], "waiting for a token"),
         ([LinkStopped("x", needs_token=False)], "stopped"),
         ([READY, BEGUN], "waiting for an answer"),
-        ([READY, BEGUN, STARTED], "speaking"),
-        ([READY, STARTED, PRESSED, ENDED], "recognising"),
-        ([READY, STARTED, PRESSED], "listening"),
+        ([READY, BEGUN, ASKED, STARTED], "speaking"),
+        ([READY, ASKED, STARTED, PRESSED, ENDED], "recognising"),
+        ([READY, ASKED, STARTED, PRESSED], "listening"),
     ],
 )
 def test_one_headline_is_derived_from_the_rest(before: list[Event], headline: str) -> None:
@@ -443,7 +451,7 @@ def test_a_reply_that_comes_while_the_user_talks_is_spoken_afterwards() -> None:
     assert not any(isinstance(effect, Speak) for effect in settled)
     assert assistant.handle(RELEASED, 0.0) == [StopCapture("t1")]
     assert assistant.snapshot().capture == "closing"
-    assert assistant.handle(ENDED, 0.0) == [Speak("Sent.", "c1")]
+    assert assistant.handle(ENDED, 0.0) == [said("Sent.", "c1")]
     assert assistant.handle(TakeEmpty("t1", "no_speech"), 0.0) == [ForgetTake("t1")]
 
 
@@ -463,7 +471,7 @@ def test_a_question_is_asked_aloud_and_shown() -> None:
 
     effects = assistant.handle(recognised("t1", "Send it"), 0.0)
 
-    assert Speak("Did you say: Send it") in effects
+    assert said("Did you say: Send it") in effects
     assert assistant.snapshot().confirming == "Send it"
     assert assistant.snapshot().headline == "asking you"
 
@@ -474,7 +482,7 @@ def test_a_key_may_want_no_spoken_answers(speak: bool) -> None:
     before: list[Event] = [LinkOpened(1, 1), key, RELEASED, ENDED, recognised("t1"), VOICE]
     assistant = after(*before, AttemptBegun("c1", "voice"))
 
-    assert (Speak("Sent.", "c1") in assistant.handle(settled(), 0.0)) is speak
+    assert (said("Sent.", "c1") in assistant.handle(settled(), 0.0)) is speak
 
 
 def test_what_the_ear_and_the_key_say_of_themselves_is_shown() -> None:
@@ -506,10 +514,10 @@ def test_a_model_that_is_to_be_kept_is_never_unloaded() -> None:
 
 
 def test_a_muted_voice_stops_says_nothing_and_is_remembered() -> None:
-    assistant = after(READY, BEGUN, STARTED)
+    assistant = after(READY, BEGUN, ASKED, STARTED)
 
     assert assistant.handle(VoiceMuted(muted=True), 0.0) == [StopSpeech(), RememberMuted(muted=True)]
-    assert Speak("Sent.", "c1") not in assistant.handle(settled(), 0.0)
+    assert said("Sent.", "c1") not in assistant.handle(settled(), 0.0)
     assert assistant.snapshot().muted
     assert assistant.handle(VoiceMuted(muted=False), 0.0) == [RememberMuted(muted=False)]
-    assert assistant.handle(CommandRejected("c2", "too big"), 0.0)[-1] == Speak("Not done: too big.")
+    assert assistant.handle(CommandRejected("c2", "too big"), 0.0)[-1] == said("Not done: too big.")

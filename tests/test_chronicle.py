@@ -22,7 +22,7 @@ from omniid.events import (
     SettledHere,
     StorageFailed,
 )
-from omniid.protocol.chat import Reply
+from omniid.protocol.chat import Note, Reply
 from omniid.storage.database import Database
 from omniid.storage.history import History
 from omniid.storage.messages import HistoryMessage
@@ -95,3 +95,26 @@ def test_a_disk_that_takes_nothing_is_an_event_and_no_end() -> None:
         return posted
 
     assert asyncio.run(run()) == [StorageFailed("No room for chat.")] * 2
+
+
+def test_what_is_said_unasked_is_kept_whole_beside_the_command_it_may_be_about() -> None:
+    frame = {"type": "notification", "payload": {"title": "Mail"}}
+    note = Note("notification", "notification", "Mail", category="warning", sender="system")
+
+    message = message_of(MessageArrived("notification", "Mail", frame, note, "c1"), NOW)
+
+    assert message is not None
+    assert (message.sender, message.command_id, message.metadata) == ("system", "c1", {"inferred": True})
+    assert message.reply is not None
+    assert (message.reply["category"], message.reply["raw"]) == ("warning", frame)
+
+
+def test_news_of_a_command_in_work_is_kept_with_its_frame() -> None:
+    note = Note("partial", "thinking", "Looking", raw={"type": "ai_thinking"})
+
+    message = message_of(CommandProgressed("c1", "thinking", "Looking", note), NOW)
+
+    assert message is not None
+    assert (message.command_id, message.metadata) == ("c1", {})
+    assert message.reply is not None
+    assert message.reply["raw"] == {"type": "ai_thinking"}

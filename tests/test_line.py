@@ -11,10 +11,12 @@ from support.moments import START_MONOTONIC, at
 
 from omniid.effects import (
     AskHere,
+    Cue,
     Effect,
     ExpireOverdue,
     GiveUpRepeats,
     Move,
+    OpenPage,
     SendLater,
     SendNext,
     SettleHere,
@@ -69,11 +71,21 @@ FALLBACK = LineSettings(fallback=True)
 
 def said(text: str, kind: Kind = "text", command_id: str | None = None) -> Speak:
     """What the line wants told. The kind travels as the utterance's id, so that a table can show it."""
-    return Speak(text, command_id, kind)
+    return Speak(kind, text, command_id)
+
+
+WAITS: list[Effect] = [Cue("waiting"), said(OFFLINE, "voice")]
+
+
+def sign_in(command_id: str, kind: Kind, reply: Reply, now: float) -> list[Effect]:
+    assert (reply.outcome, now) == ("needs_auth", NOW)
+    return [OpenPage(command_id, kind)]
 
 
 def line_after(*events: Event, settings: LineSettings | None = None, now: float = NOW) -> Line:
-    line = Line(settings or LineSettings(), lambda text, kind, command_id: [said(text, kind, command_id)])
+    line = Line(
+        settings or LineSettings(), lambda text, kind, command_id: [said(text, kind, command_id)], sign_in
+    )
     for event in events:
         line.handle(event, now)
     return line
@@ -282,7 +294,7 @@ FATES: dict[str, tuple[Event, list[Effect]]] = {
     ),
     "asked to sign in, it steps aside": (
         CommandSettled("c1", NEEDS_AUTH),
-        [Move("c1", State.NEEDS_AUTH, reply=NEEDS_AUTH), said("Sign in.", "voice", "c1"), NEXT],
+        [Move("c1", State.NEEDS_AUTH, reply=NEEDS_AUTH), OpenPage("c1", "voice"), NEXT],
     ),
     "not written": (
         WriteFailed("c1"),
@@ -400,10 +412,8 @@ def test_a_late_reply_settles_what_was_uncertain_and_is_told_as_the_command_came
     line.handle(CommandUncertain("c1", REASON), NOW)
     line.handle(CommandMoved("c1", State.UNCERTAIN), NOW)
 
-    assert line.handle(LateReplyArrived("c1", reply), NOW) == [
-        Move("c1", state, reply=reply),
-        said(reply.content, "voice", "c1"),
-    ]
+    told = OpenPage("c1", "voice") if reply is NEEDS_AUTH else said(reply.content, "voice", "c1")
+    assert line.handle(LateReplyArrived("c1", reply), NOW) == [Move("c1", state, reply=reply), told]
 
 
 LATE: dict[str, list[Event]] = {
@@ -465,7 +475,12 @@ def test_an_answer_that_is_not_wanted_is_recorded_and_not_told(outcome: Outcome)
 
     assert line.handle(AnswerUnwanted("c1"), NOW) == []
     assert list(line.in_flight) == ["c1"]  # it cannot be called back
-    assert line.handle(CommandSettled("c1", reply), NOW) == [Move("c1", State(outcome), reply=reply), NEXT]
+    called_off = Move("c1", State.CANCELLED, "called off by the user")
+    assert line.handle(CommandSettled("c1", reply), NOW) == [
+        Move("c1", State(outcome), reply=reply),
+        *([called_off] if outcome == "needs_auth" else []),
+        NEXT,
+    ]
 
 
 def test_a_late_answer_that_is_not_wanted_is_not_told_either() -> None:
@@ -500,10 +515,10 @@ STAND_IN: dict[str, tuple[LineSettings, list[Event], Event, list[Effect]]] = {
     "for a typed one too": (FALLBACK, [], TEXT, [AskHere("c1", "text", "Send it")]),
     "not while the link is ready": (FALLBACK, [OPEN], VOICE, [NEXT]),
     "nor for what was put back": (FALLBACK, [], AGAIN, []),
-    "nor where nobody stands in": (LineSettings(), [], VOICE, [said(OFFLINE, "voice")]),
+    "nor where nobody stands in": (LineSettings(), [], VOICE, WAITS),
     "who types sees it wait": (LineSettings(), [], TEXT, []),
     "put back, it is no news": (LineSettings(), [], AGAIN, []),
-    "what it must not answer waits": (FALLBACK, [VOICE], AnsweredHere("c1", None), [said(OFFLINE, "voice")]),
+    "what it must not answer waits": (FALLBACK, [VOICE], AnsweredHere("c1", None), WAITS),
     "who types sees that wait too": (FALLBACK, [TEXT], AnsweredHere("c1", None), []),
     "and it waits no more if the link is back": (FALLBACK, [VOICE, OPEN], AnsweredHere("c1", None), []),
     "an answer is recorded first": (

@@ -71,14 +71,25 @@ def said(text: str = "Send it", confidence: float = 0.9, take_id: str = "t1") ->
 Step = tuple[float, Event | str] | Event | str
 
 
+class HisVoice:
+    """What omniid says itself."""
+
+    def __init__(self) -> None:
+        self.is_busy = False
+        self.said: dict[float, str] = {}
+
+    def said_at(self, moment: float) -> list[str]:
+        return [self.said[moment]] if moment in self.said else []
+
+
 class Region:
     """The region with what it has told, and each derived event handled as the reactor would."""
 
     def __init__(self, *before: Step) -> None:
         self.problems: dict[str, str] = {}
         self.told: list[str] = []
-        self.speaking = False
-        self.listening = Listening(SETTINGS, self.problems, self._tell, lambda: self.speaking)
+        self.voice = HisVoice()
+        self.listening = Listening(SETTINGS, self.problems, self._tell, self.voice)
         for step in before:
             at, event = step if isinstance(step, tuple) else (0.0, step)
             self.handle(event, at)
@@ -341,7 +352,7 @@ def test_unsure_words_are_asked_about() -> None:
     effects = region.handle(said(confidence=0.5))
 
     due = RemindLater(CONFIRM_WITHIN_S, ConfirmationDue("t1"))
-    assert effects == [Announce(ConfirmationAsked("t1", "Send it", "unsure")), Cue("waiting"), due]
+    assert effects == [Announce(ConfirmationAsked("t1", "Send it", "unsure")), Cue("question"), due]
     assert region.told == ["Did you say: Send it"]
 
 
@@ -395,11 +406,31 @@ def test_a_press_while_the_microphone_closes_is_as_long_as_the_finger_was_down()
 def test_with_sound_from_before_the_key_a_tap_is_forgotten() -> None:
     region = Region()
     region.listening = Listening(
-        ListeningSettings(accept=0.6, tap_s=0.3, forgets_taps=True), {}, region._tell, lambda: False
+        ListeningSettings(accept=0.6, tap_s=0.3, forgets_taps=True), {}, region._tell, region.voice
     )
     region.handle(PRESSED, 1.0)
 
     assert region.handle(RELEASED, 1.2) == [CancelCapture("t1")]
+
+
+def test_what_omniid_itself_was_saying_is_asked_about_however_well_it_was_heard() -> None:
+    heard = said("I have sent the message to Anna", 0.99)
+    region = Region((5.0, PRESSED), (5.1, OPENED), (6.0, RELEASED), (6.1, ENDED))
+    region.voice.said[5.0] = "I have sent the message to Anna. She has read it."
+
+    effects = region.handle(heard, 6.5)
+
+    assert effects[0] == Announce(ConfirmationAsked("t1", heard.text, "echo"))
+    assert not [effect for effect in effects if isinstance(effect, Enqueue)]
+
+
+def test_the_same_words_said_while_omniid_was_silent_are_a_command() -> None:
+    region = Region((5.0, PRESSED), (5.1, OPENED), (6.0, RELEASED), (6.1, ENDED))
+    region.voice.said[4.0] = "I have sent the message to Anna. She has read it."
+
+    (enqueued,) = region.handle(said("I have sent the message to Anna", 0.99), 6.5)
+
+    assert isinstance(enqueued, Enqueue)
 
 
 @pytest.mark.parametrize("words", ["Yes.", "Yeah", "send it!", "Ja", "Oui.", "はい"])
@@ -445,7 +476,7 @@ def test_a_question_of_the_backends_is_answered_only_by_words_that_are_sure(
 ) -> None:
     answer = RemindLater(1.0, ConfirmationDue("answered"))
     region = Region()
-    region.listening = Listening(SETTINGS, {}, region._tell, lambda: False, lambda _: [answer])
+    region.listening = Listening(SETTINGS, {}, region._tell, region.voice, lambda _: [answer])
     for event in (PRESSED, OPENED, RELEASED, CaptureEnded("t1", cause, 1.0, 1.0, 0)):
         region.handle(event)
 
@@ -493,10 +524,10 @@ def test_nothing_said_in_time_drops_it() -> None:
 
 def test_the_time_does_not_run_out_while_the_question_or_the_answer_is_being_spoken() -> None:
     region = Region(*ASKED)
-    region.speaking = True
+    region.voice.is_busy = True
     (again,) = region.handle(ConfirmationDue("t1"), CONFIRM_WITHIN_S)
     assert isinstance(again, RemindLater)
-    region.speaking = False
+    region.voice.is_busy = False
     region.handle(KeyPressed("key", "t2"), CONFIRM_WITHIN_S)
 
     (again,) = region.handle(ConfirmationDue("t1"), CONFIRM_WITHIN_S + 1)

@@ -15,12 +15,15 @@ from omniid.effects import (
     AnswerQuestion,
     AskHere,
     CancelCapture,
+    Decide,
     Effect,
     Enqueue,
     ExpireOverdue,
     GiveUpRepeats,
     Move,
+    OpenPage,
     ProbeStorage,
+    PutBack,
     RecordWhatFailed,
     ReplaceEar,
     SendLater,
@@ -68,7 +71,8 @@ class House:
     def __init__(self, database: Database) -> None:
         self.ear, self.mouth = SilentEar(), SilentMouth()
         self.outbox = Outbox(database, Limits(600, 86_400, 3, 10_000))
-        self.open = True
+        self.takes_work = True
+        self.pages: list[tuple[str, str]] = []
         self.submitted: list[Outgoing] = []
         self.answers: list[Answer] = []
         self.woken = 0
@@ -79,25 +83,30 @@ class House:
 
     def made(self, outbox: Outbox, mouth: SilentMouth | None) -> Performer:
         return Performer(
-            Parts(outbox, self, ear_performer(self.ear), mouth, self.later, NO_FLAG, self), at, debounce_s=0.3
+            Parts(outbox, self, ear_performer(self.ear), mouth, self.later, NO_FLAG, self, self),
+            at,
+            debounce_s=0.3,
         )
+
+    def open(self, sign_in_id: str, url: str) -> None:
+        self.pages.append((sign_in_id, url))
 
     def later(self, delay_s: float, event: Event) -> None:
         self.reminders.append((delay_s, event))
 
     def ask(self, command_id: str, kind: str, message: str) -> bool:
         self.asked.append((command_id, kind, message))
-        return self.open
+        return self.takes_work
 
     def submit(self, outgoing: Sequence[Outgoing], epoch: int) -> bool:
         assert epoch == EPOCH
-        if self.open:
+        if self.takes_work:
             self.submitted += outgoing
-        return self.open
+        return self.takes_work
 
     def answer(self, answer: Answer) -> bool:
         self.answers.append(answer)
-        return self.open
+        return self.takes_work
 
     def wake(self) -> None:
         self.woken += 1
@@ -137,8 +146,8 @@ def test_the_ear_is_replaced(tmp_path: Path) -> None:
 
 def test_the_mouth_says_what_it_is_given_under_an_id(tmp_path: Path) -> None:
     async def work(house: House) -> None:
-        assert await house.performer.perform(Speak("Hi", utterance_id="u1")) == [SpeechQueued("u1", None)]
-        (queued,) = await house.performer.perform(Speak("Sent.", "c1"))
+        assert await house.performer.perform(Speak("u1", "Hi")) == [SpeechQueued("u1", None)]
+        (queued,) = await house.performer.perform(Speak("u2", "Sent.", "c1"))
         assert isinstance(queued, SpeechQueued)
         assert queued.command_id == "c1"
         await house.performer.perform(StopSpeech())
@@ -150,12 +159,81 @@ def test_the_mouth_says_what_it_is_given_under_an_id(tmp_path: Path) -> None:
 def test_without_a_voice_nothing_is_said(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         mute = house.made(house.outbox, None)
-        (failed,) = await mute.perform(Speak("Hi", utterance_id="u1"))
+        (failed,) = await mute.perform(Speak("u1", "Hi"))
         assert isinstance(failed, SpeechFailed)
         assert (failed.utterance_id, failed.code) == ("u1", "no_voice")
         assert await mute.perform(StopSpeech()) == []
 
     with_house(tmp_path, work)
+
+
+def test_a_page_is_opened_while_nobody_waits(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        assert await house.performer.perform(OpenPage("s1", "https://a.example/")) == []
+        assert house.pages == [("s1", "https://a.example/")]
+
+    with_house(tmp_path, work)
+
+
+async def needing_a_sign_in(house: House) -> str:
+    """A command that waits for one."""
+    command, _ = await house.performer.accept(Asked("text", "Send it"))
+    await house.outbox.begin_attempts(at().wall, 1, Recipient("x", dedupes=False))
+    await house.outbox.move(
+        command.id, State.NEEDS_AUTH, at().wall, reply=Reply("needs_auth", "Sign in.", 80)
+    )
+    return command.id
+
+
+def test_a_command_goes_again_under_its_id_once_the_user_has_signed_in(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        command_id = await needing_a_sign_in(house)
+        late = wall(30 * 3600)
+
+        await house.outbox.put_back(command_id, late, reason="signed in")
+        assert await house.outbox.expire(wall(30 * 3600 + 1)) == []
+        (taken,) = (await house.outbox.begin_attempts(late, 5, Recipient("x", dedupes=False))).commands
+        assert (taken.id, taken.reply) == (command_id, None)
+
+    with_house(tmp_path, work)
+
+
+def test_what_waits_for_a_sign_in_is_put_back_in_front_of_what_came_later(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        command_id = await needing_a_sign_in(house)
+        later, _ = await house.performer.accept(Asked("text", "Another"))
+
+        moved, queued = await house.performer.perform(PutBack(command_id, "signed in"))
+
+        assert moved == CommandMoved(command_id, State.QUEUED)
+        assert queued == CommandQueued(command_id, "text", "Send it", again=True)
+        taken = (await house.outbox.begin_attempts(at().wall, 5, Recipient("x", dedupes=False))).commands
+        assert [each.id for each in taken] == [command_id, later.id]
+        assert await house.performer.perform(PutBack(later.id, "signed in")) == []
+
+    with_house(tmp_path, work)
+
+
+def test_the_user_decides_what_becomes_of_an_uncertain_command(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        once, again = [await uncertain(house, text) for text in ("Send it", "Send that")]
+
+        assert await house.performer.perform(Decide(once, again=False)) == [CommandMoved(once, State.DROPPED)]
+        assert await house.performer.perform(Decide(again, again=True)) == [
+            CommandMoved(again, State.QUEUED),
+            CommandQueued(again, "text", "Send that", again=True),
+        ]
+        assert await house.performer.perform(Decide(again, again=False)) == []
+        assert await house.performer.perform(Decide("unknown", again=True)) == []
+
+    with_house(tmp_path, work)
+
+
+async def uncertain(house: House, text: str) -> str:
+    command, _ = await house.performer.accept(Asked("text", text))
+    await house.outbox.begin_attempts(at().wall, 1, Recipient("x", dedupes=False))
+    await house.outbox.move(command.id, State.UNCERTAIN, at().wall)
+    return command.id
 
 
 def test_what_was_said_is_cleaned_and_committed_before_anybody_hears_of_it(tmp_path: Path) -> None:
@@ -209,7 +287,7 @@ def test_the_attempt_is_on_disk_when_the_link_is_given_the_command(tmp_path: Pat
 
 def test_a_link_that_takes_nothing_is_said(tmp_path: Path) -> None:
     async def work(house: House) -> None:
-        house.open = False
+        house.takes_work = False
         command, _ = await house.performer.accept(Asked("text", "Send it"))
         assert await house.performer.perform(SEND) == [
             AttemptBegun(command.id, "text"),
@@ -391,11 +469,11 @@ def test_the_stand_in_is_asked_where_there_is_one(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         assert await house.performer.perform(AskHere("c1", "voice", "What time is it?")) == []
         assert house.asked == [("c1", "voice", "What time is it?")]
-        parts = Parts(house.outbox, house, ear_performer(house.ear), house.mouth, house.later, NO_FLAG)
+        parts = Parts(house.outbox, house, ear_performer(house.ear), house.mouth, house.later, NO_FLAG, house)
         alone = Performer(parts, at)
         assert await alone.perform(AskHere("c2", "voice", "What time is it?")) == [AnsweredHere("c2", None)]
         assert len(house.asked) == 1
-        house.open = False  # too many wait for it
+        house.takes_work = False  # too many wait for it
         assert await house.performer.perform(AskHere("c3", "text", "x")) == [AnsweredHere("c3", None)]
 
     with_house(tmp_path, work)
@@ -477,7 +555,7 @@ def test_with_an_idempotency_key_only_the_key_decides_what_is_the_same(tmp_path:
 @pytest.mark.parametrize("open_", [True, False])
 def test_an_answer_is_passed_on_or_said_not_to_be(tmp_path: Path, open_: bool) -> None:
     async def work(house: House) -> None:
-        house.open = open_
+        house.takes_work = open_
         effect = AnswerQuestion("q1", "s1", "step", action="approve_all")
         outcome = (QuestionAnswered if open_ else QuestionNotAnswered)("q1")
 

@@ -5,8 +5,19 @@ from __future__ import annotations
 import pytest
 
 from omniid.consent import Answering, answering
-from omniid.effects import Announce, AnswerQuestion, Effect, RemindLater
-from omniid.events import QuestionAnswered, QuestionAsked, QuestionDue, QuestionExpired, QuestionNotAnswered
+from omniid.effects import Announce, AnswerQuestion, Cue, Effect, RemindLater
+from omniid.events import (
+    CommandMoved,
+    QuestionAnswered,
+    QuestionAsked,
+    QuestionClosed,
+    QuestionDue,
+    QuestionExpired,
+    QuestionNotAnswered,
+    QuestionPosed,
+    QuestionReplied,
+)
+from omniid.fate import State
 from omniid.questions import Questions
 
 NOW = 1_000.0
@@ -35,7 +46,11 @@ class Region:
 def test_a_question_is_told_with_how_to_answer_it_and_is_open_for_its_time() -> None:
     region = Region()
 
-    assert region.questions.handle(question(), NOW) == [RemindLater(150.0, QuestionDue("q1"))]
+    assert region.questions.handle(question(), NOW) == [
+        Announce(QuestionPosed("q1", "intervention", "Which Bob? (1)", "c1", again=False)),
+        Cue("question"),
+        RemindLater(150.0, QuestionDue("q1")),
+    ]
     assert region.told[0].startswith("Which Bob? (1) Say yes, no, or")
     assert region.questions.tick(NOW + 299.9) == []
     assert region.questions.tick(NOW + 300) == [Announce(QuestionExpired("q1", "Which Bob? (1)"))]
@@ -46,7 +61,11 @@ def test_a_question_is_told_with_how_to_answer_it_and_is_open_for_its_time() -> 
 def test_it_is_reminded_of_once_and_then_expires() -> None:
     region = Region(question())
 
-    assert region.questions.handle(QuestionDue("q1"), NOW + 150) == [RemindLater(150.0, QuestionDue("q1"))]
+    assert region.questions.handle(QuestionDue("q1"), NOW + 150) == [
+        Announce(QuestionPosed("q1", "intervention", "Which Bob? (1)", "c1", again=True)),
+        Cue("question"),
+        RemindLater(150.0, QuestionDue("q1")),
+    ]
     assert "still waits" in region.told[-1]
     (expired,) = region.questions.handle(QuestionDue("q1"), NOW + 300)
     assert isinstance(expired, Announce)
@@ -92,6 +111,30 @@ def test_a_take_answers_the_latest_question() -> None:
     assert region.questions.answer("Yes.") == [AnswerQuestion("q2", "s", "2", action="approve_all")]
     assert region.questions.answer("What time is it?") is None
     assert Region().questions.answer("Yes.") is None
+
+
+def test_an_answer_that_was_clicked_or_typed_is_passed_on_like_a_spoken_one() -> None:
+    region = Region(question(1), question(2, kind="approval"))
+
+    assert region.questions.handle(QuestionReplied("q1", value="no"), NOW) == [
+        AnswerQuestion("q1", "s", "1", "no")
+    ]
+    assert region.questions.handle(QuestionReplied("q2", action="approve_all"), NOW) == [
+        AnswerQuestion("q2", "s", "2", action="approve_all")
+    ]
+    assert region.questions.handle(QuestionReplied("q9", value="no"), NOW) == []
+
+
+def test_a_question_closes_with_its_command_and_no_other_does() -> None:
+    region = Region(question(1), question(2))
+
+    assert region.questions.on_moved(CommandMoved("c1", State.WAITING)) == []
+    assert region.questions.on_moved(CommandMoved("c9", State.DONE)) == []
+    assert region.questions.on_moved(CommandMoved("c1", State.DONE)) == [
+        Announce(QuestionClosed("q1")),
+        Announce(QuestionClosed("q2")),
+    ]
+    assert region.open == []
 
 
 @pytest.mark.parametrize(

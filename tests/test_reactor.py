@@ -18,12 +18,14 @@ from omniid.events import (
     CommandQueued,
     Event,
     KeyPressed,
+    LinkOpened,
     MessageArrived,
     SpeechRequested,
 )
 from omniid.fate import State
 from omniid.reactor import Reactor
 from omniid.timeline import Timelines
+from omniid.workers.channel import SpeechFinished
 
 
 def new_reactor() -> Reactor:
@@ -68,6 +70,7 @@ def test_what_follows_from_an_event_comes_before_the_next_event() -> None:
     async def run() -> None:
         reactor = new_reactor()
         seen: list[str] = []
+        reactor.post_nowait(LinkOpened(1, 1))
         reactor.post_nowait(KeyPressed("key", "t1"))
         reactor.post_nowait(recognised("t1"))
         reactor.post_nowait(message(2))
@@ -76,6 +79,7 @@ def test_what_follows_from_an_event_comes_before_the_next_event() -> None:
             async with asyncio.timeout(10):
                 await reactor.run(perform)
         assert seen == [
+            "LinkOpened",
             "KeyPressed",
             "TakeRecognised",
             "CommandQueued",
@@ -104,6 +108,7 @@ def test_effects_are_performed_one_at_a_time() -> None:
         reactor = new_reactor()
         for number in range(20):
             reactor.post_nowait(SpeechRequested(f"u{number}", str(number)))
+            reactor.post_nowait(SpeechFinished(f"u{number}", "spoken"))
         reactor.stop()
         async with asyncio.timeout(10):
             await reactor.run(perform)

@@ -31,6 +31,7 @@ CUES: dict[str, tuple[Tone, ...]] = {
     "done": (Tone(990, 0.035), Tone(660, 0.04)),
     "nothing_heard": (Tone(330, 0.075),),
     "error": (Tone(220, 0.07, 0.15), Tone(0, 0.04), Tone(220, 0.07, 0.15)),
+    "question": (Tone(520, 0.05), Tone(780, 0.06)),
     "waiting": (Tone(520, 0.03), Tone(0, 0.03), Tone(520, 0.03)),
 }
 

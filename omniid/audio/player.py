@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -51,9 +52,17 @@ class Player(Protocol):
     def abort(self) -> None:
         """Silence now; what was handed over and not yet heard is forgotten."""
 
+    def strayed(self) -> AudioError | None:
+        """Why what is open is heard elsewhere than it was opened; None: it is not."""
+
 
 def make_player(output_device: str | None, output_file: str | None) -> Player:
     return WavFilePlayer(Path(output_file)) if output_file else SoundCardPlayer(output_device)
+
+
+def make_spare(output_device: str | None, output_file: str | None) -> Player | None:
+    """The system's own speaker, to stand in for one that was named and is away."""
+    return SoundCardPlayer(None) if output_device and not output_file else None
 
 
 class SoundCardPlayer:
@@ -64,6 +73,7 @@ class SoundCardPlayer:
         self._rate = 0
         self._native = ThreadPoolExecutor(1, thread_name_prefix="speaker")
         self._stream: Any = None
+        self._chosen = _Chosen(0, "")
 
     def prepare(self) -> None:
         # Nobody looks at the outcome: `open` does the same again, and reports.
@@ -71,8 +81,8 @@ class SoundCardPlayer:
 
     def open(self, rate: int) -> str:
         self._rate = rate
-        self._stream, name = self._call(lambda: _open(self._device, rate), OPEN_S)
-        return name
+        self._stream, self._chosen = self._call(lambda: _open(self._device, rate), OPEN_S)
+        return self._chosen.name
 
     def write(self, block: bytes, stop: threading.Event) -> None:
         """Asks for room first: a write that blocks could not be interrupted within its buffer's length."""
@@ -95,6 +105,15 @@ class SoundCardPlayer:
         stream, self._stream = self._stream, None
         if stream is not None:
             self._call(lambda: portaudio.close(stream), HUNG_S)
+
+    def strayed(self) -> AudioError | None:
+        """A sound server takes the streams of a speaker that is pulled to another one, without a word."""
+        if self._stream is None or self._chosen.sink is None:
+            return None
+        known = self._call(sinks, HUNG_S)
+        if not known or any(sink.name == self._chosen.sink for sink in known):
+            return None
+        return AudioError(f"The speaker {self._device!r} went away.", code="speaker_lost")
 
     def _offer(self, block: bytes) -> int:
         """Hand the block over if there is room; else how many samples of room are lacking."""
@@ -121,24 +140,33 @@ class SoundCardPlayer:
         return AudioError(_HUNG, code="speaker_hung")
 
 
-def _open(device: str | None, rate: int) -> tuple[Any, str]:
-    """A running stream and its device's name."""
-    name = ""
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """PortAudio's index of a device, its name for people, and the sound server's for it if one was named."""
+
+    index: int
+    name: str
+    sink: str | None = None
+
+
+def _open(device: str | None, rate: int) -> tuple[Any, _Chosen]:
+    """A running stream, and on what."""
+    chosen = _Chosen(0, "")
 
     def make(sd: Any) -> Any:
-        nonlocal name
-        index, name = _choose(sd, device)
+        nonlocal chosen
+        chosen = _choose(sd, device)
         return sd.RawOutputStream(
             samplerate=rate,
             blocksize=round(rate * BLOCK_S),
-            device=index,
+            device=chosen.index,
             channels=1,
             dtype="int16",
             latency=BUFFER_S,
         )
 
     try:
-        return portaudio.start(make), name
+        return portaudio.start(make), chosen
     except AudioError as error:
         if error.code == "no_such_speaker":
             raise
@@ -152,12 +180,11 @@ def _open(device: str | None, rate: int) -> tuple[Any, str]:
         ) from error
 
 
-def _choose(sd: Any, device: str | None) -> tuple[int, str]:
-    """PortAudio's index of a device and its name for people."""
+def _choose(sd: Any, device: str | None) -> _Chosen:
     use_sink(None)
     if device is None:
-        chosen = sd.query_devices(None, "output")
-        return int(chosen["index"]), str(chosen["name"])
+        default = sd.query_devices(None, "output")
+        return _Chosen(int(default["index"]), str(default["name"]))
     wanted = device.casefold()
     listed = [each for each in sd.query_devices() if each["max_output_channels"] > 0]
     outputs = {str(each["name"]): int(each["index"]) for each in listed}
@@ -166,10 +193,10 @@ def _choose(sd: Any, device: str | None) -> tuple[int, str]:
     for sink in known:
         if server_index is not None and wanted in {sink.name.casefold(), sink.description.casefold()}:
             use_sink(sink.name)
-            return server_index, sink.description
+            return _Chosen(server_index, sink.description, sink.name)
     for name, index in outputs.items():
         if wanted == name.casefold():
-            return index, name
+            return _Chosen(index, name)
     names = ", ".join([*(sink.name for sink in known), *outputs][:NAMED_DEVICES]) or "none at all"
     raise AudioError(f"There is no speaker {device!r}; there are: {names}.", code="no_such_speaker")
 

@@ -59,6 +59,9 @@ class WavFilePlayer:
     def abort(self) -> None:
         self._complete()
 
+    def strayed(self) -> None:
+        """A file stays where it is."""
+
     def _complete(self) -> None:
         """The header last: it never names sound that is not there."""
         if self._file is None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from omniid.cli import sign_in
 from omniid.cli.output import JsonFlag, exit_code, outcome, print_json, printable
 from omniid.control.client import Client
 from omniid.errors import EXIT_QUEUED
@@ -40,6 +41,8 @@ def ask(
         command = client.call("GET", f"/v1/commands/{command['id']}?wait_s={wait}", wait_s=wait)
     if json_:
         print_json(command)
+    elif command["state"] == "needs_auth":
+        sign_in.show_for(command, client)
     else:
         print(outcome(command))
         if exit_code(command) == EXIT_QUEUED:

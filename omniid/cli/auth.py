@@ -1,4 +1,7 @@
-"""`omniid auth`: the token that a remote backend knows this user by. It is read, kept and never printed."""
+"""`omniid auth`: the token that a remote backend knows this user by, and what to sign in to for it.
+
+The token is read, kept and never printed.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from omniid.cli import sign_in
 from omniid.cli.output import JsonFlag, print_json, printable
 from omniid.control.client import Client
 from omniid.errors import EXIT_DONE, EXIT_REFUSED, NotRunningError, RefusedError
@@ -34,6 +38,10 @@ _STATES = {
     "failed": "There is a source of a token, and it fails.",
 }
 _WELL = ("none", "ready")
+
+SignInId = Annotated[
+    str | None, typer.Argument(metavar="[ID]", help="Which sign-in. Without it, all that are open.")
+]
 
 
 @app.command()
@@ -89,9 +97,9 @@ def logout() -> None:
 
 @app.command()
 def status(*, json_: JsonFlag = False) -> None:
-    """Show where the token comes from, never the token itself.
+    """Show where the token comes from, never the token itself, and what you have to sign in to.
 
-    Exit codes: 0 well, 4 the token is refused, missing or cannot be had.
+    Exit codes: 0 well, 4 the token is refused, missing or cannot be had, or you have to sign in.
     """
     try:
         answer = Client().call("GET", "/v1/auth")
@@ -102,7 +110,39 @@ def status(*, json_: JsonFlag = False) -> None:
         print_json(answer)
     else:
         print(_line(answer))
-    raise typer.Exit(EXIT_DONE if answer["state"] in _WELL else EXIT_REFUSED)
+        sign_in.show_all(answer["sign_ins"])
+    well = answer["state"] in _WELL and not answer["sign_ins"]
+    raise typer.Exit(EXIT_DONE if well else EXIT_REFUSED)
+
+
+@app.command()
+def done(id_: SignInId = None, *, json_: JsonFlag = False) -> None:
+    """Say that you have signed in: the commands that waited for it go out again."""
+    answer = Client().call("POST", "/v1/auth/done", {"id": id_})
+    if json_:
+        print_json(answer)
+        return
+    match answer["resumed"]:
+        case 0:
+            print("No command waited for it.")
+        case 1:
+            print("1 command goes out again.")
+        case count:
+            print(f"{count} commands go out again.")
+    if answer["sign_ins"]:
+        print("There is more to sign in to: see `omniid auth status`.")
+
+
+@app.command("open")
+def open_(id_: SignInId = None, *, json_: JsonFlag = False) -> None:
+    """Open the page to sign in at in your browser, again if need be."""
+    answer = Client().call("POST", "/v1/auth/open", {"id": id_})
+    if json_:
+        print_json(answer)
+    elif answer["sign_ins"]:
+        sign_in.show_all(answer["sign_ins"], only=id_)
+    else:
+        print("There is nothing to sign in to.")
 
 
 def _given() -> str:
@@ -148,11 +188,15 @@ def _looked_up() -> dict[str, Any]:
     try:
         token = asyncio.run(Credentials(sources(config.load_default())).find())
     except CredentialsError as error:
-        return {"state": "failed", "origin": None, "advice": error.message}
+        return _view("failed", None, error.message)
     if token is None:
         advice = "If the backend wants one, run `omniid auth login`."
-        return {"state": "none", "origin": None, "advice": advice}
-    return {"state": "ready", "origin": token.origin, "advice": None}
+        return _view("none", None, advice)
+    return _view("ready", token.origin, None)
+
+
+def _view(state: str, origin: str | None, advice: str | None) -> dict[str, Any]:
+    return {"state": state, "origin": origin, "advice": advice, "sign_ins": [], "resumed": 0}
 
 
 def _line(answer: dict[str, Any]) -> str:

@@ -63,9 +63,7 @@ def outcome(command: dict[str, Any]) -> str:
         case "done":
             return words
         case "needs_auth":
-            url = reply.get("auth_url")
-            where = f"Sign in at {printable(url)}" if url else "The assistant gave no address to sign in at"
-            return f"{words}\n{where}, then run `omniid outbox retry {short}`."
+            return f"{words}\n{_where_to_sign_in(reply)}\nWhen you have signed in, run `omniid auth done`."
         case "uncertain":
             return (
                 f"It is uncertain whether this was done: {command['reason']}. Check, then run "
@@ -77,3 +75,10 @@ def outcome(command: dict[str, Any]) -> str:
             )
         case state:
             return words or f"The command is {state}: {command['reason']}."
+
+
+def _where_to_sign_in(reply: dict[str, Any]) -> str:
+    from omniid.weblink import judge  # noqa: PLC0415 few commands need it
+
+    link = judge(reply.get("auth_url"))
+    return str(link.problem) if link.url is None else f"Sign in at {link.url}"

@@ -76,6 +76,8 @@ def _open_matters(status: dict[str, Any]) -> list[str]:
         lines.append(f"  on its way  {status['in_flight']} waiting for an answer")
     if status["questions"]:
         lines.append(f"  questions   {status['questions']} open: the backend waits for your answer")
+    if status["sign_ins"]:
+        lines.append("  sign in     commands wait for you to sign in: see `omniid auth status`")
     if status["outbox"].get("uncertain"):
         lines.append("  decide      what is uncertain may have been done: see `omniid outbox list`")
     return lines

@@ -69,6 +69,12 @@ class ListenRequest(_Request):
     profile: Annotated[str, Field(min_length=1, max_length=50)] | None = None
 
 
+class AuthRequest(_Request):
+    """`id` names the sign-in; without it all that are open are meant."""
+
+    id: Annotated[str, Field(min_length=1, max_length=50)] | None = None
+
+
 class RetryRequest(_Request):
     """`profile` names one of `hotkey.profiles`: another language or model may hear what the first did not."""
 
@@ -123,12 +129,36 @@ class QuestionList(BaseModel):
     questions: list[QuestionView]
 
 
+class SignInView(BaseModel):
+    """Where the user has to sign in before `commands` are done. `text` is what the backend said.
+
+    `url` is the page, where it is one that may be opened; `shown` is it as it is fit to be read. `opening`,
+    `opened`: the browser is about to have it, or has it. `problem` says why not, in a sentence.
+    """
+
+    id: str
+    text: str
+    url: str | None
+    shown: str | None
+    problem: str | None
+    state: Literal["open", "refused"]
+    opening: bool = False
+    opened: bool
+    commands: list[str]
+    open_for_s: float
+
+
 class AuthView(BaseModel):
-    """`origin` is where the token comes from, never the token; `advice` is what to do."""
+    """`origin` is where the token comes from, never the token; `advice` is what to do.
+
+    `sign_ins` are those that commands wait for; `resumed` is how many commands go again.
+    """
 
     state: Literal["none", "ready", "refused", "missing", "failed"]
     origin: str | None
     advice: str | None
+    sign_ins: list[SignInView] = []
+    resumed: int = 0
 
 
 class ListenView(BaseModel):
@@ -216,6 +246,7 @@ class StatusView(BaseModel):
     confirming: str | None = None
     in_flight: int = 0
     questions: int = 0
+    sign_ins: int = 0
     recognising: int
     speaking: bool
     muted: bool = False
@@ -276,7 +307,9 @@ VERBS = (
     Verb("history_clear", "DELETE", "/v1/history", "Forget all of it.", HistoryCleared),
     Verb("questions", "GET", "/v1/questions", "What the backend asked.", QuestionList),
     Verb("question_answer", "POST", "/v1/questions/{id}", "Answer it.", Accepted, AnswerRequest),
-    Verb("auth", "GET", "/v1/auth", "Where the token comes from.", AuthView),
+    Verb("auth", "GET", "/v1/auth", "The token, and where to sign in.", AuthView),
+    Verb("auth_done", "POST", "/v1/auth/done", "The user has signed in.", AuthView, AuthRequest),
+    Verb("auth_open", "POST", "/v1/auth/open", "Open the page once more.", AuthView, AuthRequest),
     Verb("auth_login", "POST", "/v1/auth/login", "There is a new token: dial with it.", AuthView),
     Verb("auth_logout", "POST", "/v1/auth/logout", "The token is gone: dial without it.", AuthView),
     Verb("listen_start", "POST", "/v1/listen/start", "The key goes down.", ListenView, ListenRequest),

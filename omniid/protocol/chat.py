@@ -32,7 +32,7 @@ from omniid.protocol.reading import all_words, items, percentage, record, url, w
 _NO_WORDS = "Action completed"
 _SIGN_IN = "You have to sign in first."
 _NO_ERROR_WORDS = "The assistant reported an error and gave no reason."
-_QUESTION = "The assistant has a question."
+QUESTION = "The assistant has a question."
 _CONFIDENCE_SUCCESS = 95
 _CONFIDENCE_AUTH = 80
 _CONFIDENCE_OTHER = 70
@@ -173,7 +173,7 @@ def _from_system(frame: SystemFrame) -> Note | None:
     said = words(data.get("message")) or words(data.get("reason"))
     type_ = words(frame.action) or "system"
     if type_ == "user_intervention_required":
-        return _noted(frame, "question", type_, said or _QUESTION, category="question")
+        return _noted(frame, "question", type_, said or QUESTION, category="question")
     return _noted(frame, "partial", type_, said, **_metadata(data))
 
 
@@ -197,7 +197,7 @@ def _from_chat(frame: ChatFrame) -> Note | None:
 
 def _from_draft(frame: WorkflowDraft) -> Note | None:
     payload = record(frame.payload)
-    said = words(payload.get("summary")) or words(payload.get("originalMessage")) or _QUESTION
+    said = words(payload.get("summary")) or words(payload.get("originalMessage")) or QUESTION
     risks = all_words(payload.get("risks"))
     steps = items(payload.get("steps"))
     return _noted(

@@ -14,7 +14,7 @@ unacknowledged (the server answers each frame directly, so the answer's error co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -31,10 +31,11 @@ from omniid.events import (
     MessageArrived,
     QuestionAsked,
     ServerDedupes,
+    SignInReported,
     WindowGrew,
 )
 from omniid.moment import Moment
-from omniid.protocol import chat
+from omniid.protocol import chat, reading
 from omniid.protocol.closing import POISON_CLOSES
 from omniid.protocol.codec import JSON, Codec
 from omniid.protocol.heartbeat import Heartbeat
@@ -71,9 +72,12 @@ from omniid.protocol.messages import (
     parse_server_frame,
 )
 from omniid.protocol.questions import Key, Questions
+from omniid.protocol.reading import record
 from omniid.protocol.sealing import Sealer, SealingError
 
 LONGEST_REPLY_S = 600.0
+REDIRECT_URL = "redirectUrl"
+_SIGNED_IN = {"oauth_completed": True, "auth_completed": True, "oauth_failed": False, "auth_failed": False}
 
 Frame = str | bytes
 _Settling = ResponseFrame | ErrorFrame | UnifiedReply
@@ -81,12 +85,15 @@ _Settling = ResponseFrame | ErrorFrame | UnifiedReply
 
 @dataclass(frozen=True, slots=True)
 class LinkSettings:
+    """`return_page` is where a browser comes back to from the sign-in that a command (by its id) asks for."""
+
     user_id: str
     timezone: str
     max_in_flight: int
     reply_timeout_s: float
     ping_interval_s: float = 15.0
     ping_timeout_s: float = 10.0
+    return_page: Callable[[str], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +142,8 @@ class Link:
         self, settings: LinkSettings, now: Moment, *, codec: Codec = JSON, sealer: Sealer | None = None
     ) -> None:
         self._settings = settings
+        # The command that went out last, and when: also one of an earlier link, which a server goes on with.
+        self.latest: tuple[str, float] | None = None
         self._codec = codec
         self._sealer = sealer
         self._in_flight: dict[str, _InFlight] = {}
@@ -179,6 +188,7 @@ class Link:
         frames = self._frames([self._payload(each, now) for each in outgoing], now)
         for each in outgoing:
             self._in_flight[each.id] = _InFlight(now.monotonic, now.monotonic + LONGEST_REPLY_S)
+            self.latest = each.id, now.monotonic
         return frames
 
     def _frames(self, payloads: list[CommandPayload], now: Moment) -> list[Frame]:
@@ -190,7 +200,7 @@ class Link:
         ]
 
     def _payload(self, outgoing: Outgoing, now: Moment) -> CommandPayload:
-        metadata = outgoing.metadata or None
+        metadata = {**outgoing.metadata, **self._return_page(outgoing.id)} or None
         words: dict[str, Any] = {"message": outgoing.message, "metadata": metadata}
         if self._sealer is not None:
             words = {"sealed": self._sealer.seal(outgoing.message, metadata)}
@@ -202,6 +212,11 @@ class Link:
             request_id=outgoing.id,
             **words,
         )
+
+    def _return_page(self, command_id: str) -> dict[str, str]:
+        make = self._settings.return_page
+        page = make(command_id) if make is not None and "redirect" in self._features else None
+        return {} if page is None else {REDIRECT_URL: page}
 
     def answer(self, answer: Answer, now: Moment) -> Frame:
         """The frame for what the user says to a question; the command's deadline starts anew."""
@@ -269,7 +284,7 @@ class Link:
 
     def _unsealed(self, frame: ServerFrame) -> ServerFrame:
         """The frame as it is without its seal; one that was tampered with is no frame."""
-        data = _record(getattr(frame, "data", None))
+        data = record(getattr(frame, "data", None))
         if "sealed" not in data:
             return frame
         if self._sealer is None:
@@ -290,6 +305,8 @@ class Link:
                 return []
             case UnknownFrame(problem=problem, raw=raw):
                 return [FrameIgnored(problem, raw)]
+            case ResponseFrame() | SystemFrame() if (reported := _signed_in(frame)) is not None:
+                return [reported]
             case ResponseFrame() | ErrorFrame() if (answered := self._acknowledged(frame)) is not None:
                 words = chat.from_frame(frame)
                 accepted = words.outcome != "failed"
@@ -297,11 +314,11 @@ class Link:
                     AnswerAcknowledged(answered.session_id, answered.step_id or None, accepted, words.content)
                 ]
             case ResponseFrame(status="success" | "error") | ErrorFrame() | UnifiedReply():
-                return self._settle(frame)
+                return self._settle(frame, now)
             case WorkflowDraft() | SystemFrame(action="user_intervention_required"):
                 return self._ask(frame, now)
             case NotificationFrame():
-                return [_message(frame)]
+                return [self._message(frame, now)]
             case _:
                 return self._progress(frame, now)
 
@@ -322,21 +339,32 @@ class Link:
         failed = isinstance(frame, ErrorFrame) or frame.status == "error"
         return self._questions.acknowledged(named, failed=failed and frame.request_id is None)
 
-    def _settle(self, frame: _Settling) -> list[LinkEvent]:
+    def _settle(self, frame: _Settling, now: Moment) -> list[LinkEvent]:
         owner = self._owner(frame)
         if owner is not None:
             self._land(owner)
             return [CommandSettled(owner, chat.from_frame(frame))]
         if frame.request_id is not None:
             return [LateReplyArrived(frame.request_id, chat.from_frame(frame))]
-        return [_message(frame)]
+        return [self._message(frame, now)]
 
     def _progress(self, frame: ServerFrame, now: Moment) -> list[LinkEvent]:
         owner = self._owner(frame)
         if owner is None:
-            return [_message(frame)]
+            return [self._message(frame, now)]
         self._in_flight[owner] = replace(self._in_flight[owner], last_word_at=now.monotonic)
-        return [CommandProgressed(owner, _kind(frame), _text(frame))]
+        note = chat.note(frame)
+        return [CommandProgressed(owner, _kind(frame), None if note is None else note.content, note)]
+
+    def _message(self, frame: ServerFrame, now: Moment) -> MessageArrived:
+        note = chat.note(frame)
+        if isinstance(frame, ResponseFrame | ErrorFrame | UnifiedReply) and note is None:
+            text = chat.from_frame(frame).content
+        else:
+            text = "" if note is None else note.content
+        command_id, at = self.latest or (None, 0.0)
+        about = command_id if now.monotonic - at <= LONGEST_REPLY_S else None
+        return MessageArrived(_kind(frame), text, reading.raw(frame), _beside_raw(note), about)
 
     def _ask(self, frame: WorkflowDraft | SystemFrame, now: Moment) -> list[LinkEvent]:
         owner = self._owner(frame)
@@ -347,8 +375,10 @@ class Link:
         kind = "approval" if isinstance(frame, WorkflowDraft) else "intervention"
         session_id, step_id = _question_of(frame)
         self._questions.asked(Key.of(session_id, step_id), owner, now.monotonic + rest_s)
-        text = _text(frame) or "The assistant has a question."
-        return [QuestionAsked(owner, kind, text, _raw(frame), session_id, step_id, rest_s)]
+        note = chat.note(frame)
+        text = chat.QUESTION if note is None else note.content
+        raw = reading.raw(frame)
+        return [QuestionAsked(owner, kind, text, raw, session_id, step_id, rest_s, _beside_raw(note))]
 
     # --- time and the end --------------------------------------------------------------------------------
 
@@ -423,12 +453,9 @@ def _timeout_s(frame: WorkflowDraft | SystemFrame) -> float:
     return LONGEST_REPLY_S
 
 
-def _message(frame: ServerFrame) -> MessageArrived:
-    if isinstance(frame, ResponseFrame | ErrorFrame | UnifiedReply):
-        text: str | None = chat.from_frame(frame).content
-    else:
-        text = _text(frame)
-    return MessageArrived(_kind(frame), text or "", _raw(frame))
+def _beside_raw(note: chat.Note | None) -> chat.Note | None:
+    """The note in an event that holds the frame itself: a frame may be large, and is kept once."""
+    return None if note is None else replace(note, raw={})
 
 
 def _kind(frame: ServerFrame) -> str:
@@ -453,28 +480,11 @@ def _kind(frame: ServerFrame) -> str:
             return str((frame.model_extra or {}).get("type", "message"))[:80]
 
 
-def _text(frame: ServerFrame) -> str | None:
-    """The words in a frame that a person could be shown."""
-    payload = _record(getattr(frame, "payload", None))
-    data = _record(getattr(frame, "data", None))
-    for candidate in (
-        getattr(frame, "stage", None),
-        getattr(frame, "content", None),
-        getattr(frame, "message", None),
-        data.get("message"),
-        payload.get("message"),
-        payload.get("summary"),
-        data.get("reason"),
-        getattr(frame, "title", None),
-    ):
-        if isinstance(candidate, str) and candidate.strip():
-            return candidate.encode("utf-8", errors="replace").decode("utf-8")
-    return None
-
-
-def _record(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _raw(frame: ServerFrame) -> dict[str, Any]:
-    return frame.model_dump(by_alias=True, exclude_none=True)
+def _signed_in(frame: ResponseFrame | SystemFrame) -> SignInReported | None:
+    """How a sign-in went, where that is what the frame is about."""
+    data = record(frame.data)
+    action = data.get("action")
+    accepted = _SIGNED_IN.get(action) if isinstance(action, str) else None
+    if accepted is None:
+        return None
+    return SignInReported(reading.address(data.get("authUrl")), accepted and data.get("success") is not False)

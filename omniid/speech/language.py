@@ -17,6 +17,7 @@ class Language:
 
     code: str
     more: str = ""
+    left_out: str = ""  # as `more`, of a text that no history keeps
     code_line: str = ""
     code_lines: str = ""  # {lines}
     table: str = ""  # {rows}, {columns}
@@ -55,6 +56,7 @@ def _table(lines: str) -> dict[str, str]:
 _ENGLISH = Language(
     "en",
     more="There is more in the history.",
+    left_out="The rest is left out.",
     code_line="A line of code.",
     code_lines="A code block of {lines} lines.",
     table="A table of {rows} rows: {columns}.",
@@ -137,6 +139,7 @@ _ENGLISH = Language(
 _GERMAN = Language(
     "de",
     more="Mehr steht im Verlauf.",
+    left_out="Der Rest wird weggelassen.",
     code_line="Eine Zeile Programmcode.",
     code_lines="Ein Codeblock mit {lines} Zeilen.",
     table="Eine Tabelle mit {rows} Zeilen: {columns}.",
@@ -204,6 +207,7 @@ _GERMAN = Language(
 _FRENCH = Language(
     "fr",
     more="La suite est dans l'historique.",
+    left_out="Le reste n'est pas lu.",
     code_line="Une ligne de code.",
     code_lines="Un bloc de code de {lines} lignes.",
     table="Un tableau de {rows} lignes : {columns}.",
@@ -248,6 +252,7 @@ _FRENCH = Language(
 _SPANISH = Language(
     "es",
     more="Hay más en el historial.",
+    left_out="El resto no se lee.",
     code_line="Una línea de código.",
     code_lines="Un bloque de código de {lines} líneas.",
     table="Una tabla de {rows} filas: {columns}.",

@@ -44,12 +44,12 @@ _SENTENCE_ENDED = re.compile(r"[.!?…。！？؟۔।:][\"'”’」』)）]*$"
 _WEAK_BREAK = re.compile(r"[,;:–—]\s|[、，；]")
 
 
-def speakable(text: str, language: str | None = None) -> list[str]:
+def speakable(text: str, language: str | None = None, *, in_history: bool = True) -> list[str]:
     """What a voice should say for a reply, a sentence (or part of a very long one) at a time.
 
     `language`: a tag such as "en" or "de-AT", for figures and notes; unknown ones are left as they stand.
     The list is empty when there is nothing to say. It has at most MAX_SPOKEN_CHARS characters: a longer
-    reply ends at a sentence, with a note where there is more.
+    reply ends at a sentence, with a note where there is more: in the history, if it is `in_history`.
     """
     words = find_language(language)
     pieces = _read(text[:MAX_READ_CHARS], words)
@@ -59,9 +59,10 @@ def speakable(text: str, language: str | None = None) -> list[str]:
         if pieces == before:
             break
     is_whole = len(text) <= MAX_READ_CHARS and sum(map(len, pieces)) <= MAX_SPOKEN_CHARS
-    if is_whole or not words.more:
+    note = words.more if in_history else words.left_out
+    if is_whole or not note:
         return _within(pieces, MAX_SPOKEN_CHARS)
-    return [*_within(pieces, MAX_SPOKEN_CHARS - _ROOM_FOR_NOTE_CHARS), words.more]
+    return [*_within(pieces, MAX_SPOKEN_CHARS - _ROOM_FOR_NOTE_CHARS), note]
 
 
 def _read(text: str, language: Language) -> list[str]:

@@ -4,6 +4,7 @@ Two threads. One makes sound out of sentences, a sentence ahead of the other, wh
 alone decides how each utterance ends: exactly one of `finished` and `failed` is called for each.
 
 A voice that fails or hangs is given up for good, and the sentence is made by the fallback, if there is one.
+A speaker that is away is stood in for by the spare one, if there is one, for as long as it is away.
 """
 
 from __future__ import annotations
@@ -18,25 +19,15 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from omniid.errors import AudioError, OmniidError, SpeechError
+from omniid.speech.outlet import Outlet, Output
 from omniid.speech.speakable import speakable
 from omniid.speech.synthesizer import Sound, Synthesizer
 
 BLOCK_S = 0.02
 VOICE_HUNG_S = 10.0
-REOPEN_AFTER_S = (0.1, 0.4, 1.0)
 MAX_WAITING = 100
 _BYTES = 2
 _T = TypeVar("_T")
-
-
-class Output(Protocol):
-    """What a speaker needs of a player; see omniid.audio.player."""
-
-    def prepare(self) -> None: ...
-    def open(self, rate: int) -> str: ...
-    def write(self, block: bytes, stop: threading.Event) -> None: ...
-    def finish(self, stop: threading.Event) -> None: ...
-    def abort(self) -> None: ...
 
 
 class Listener(Protocol):
@@ -48,11 +39,15 @@ class Listener(Protocol):
     def replaced(self, error: SpeechError) -> None:
         """The voice failed and another has taken over; told once."""
 
+    def moved(self, error: AudioError | None) -> None:
+        """The speaker is away and the spare one sounds; None: it is back. Told once each."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Utterance:
     utterance_id: str
     text: str
+    in_history: bool
     stop: threading.Event = field(default_factory=threading.Event)
     stopped: Future[None] = field(default_factory=Future)
 
@@ -73,11 +68,17 @@ class Speaker:
     """Say and stop may be called from any one thread; they return at once."""
 
     def __init__(
-        self, voice: Synthesizer, output: Output, listener: Listener, *, fallback: Synthesizer | None = None
+        self,
+        voice: Synthesizer,
+        output: Output,
+        listener: Listener,
+        *,
+        fallback: Synthesizer | None = None,
+        spare: Output | None = None,
     ) -> None:
         self._voice = voice
         self._fallback = fallback
-        self._output = output
+        self._outlet = Outlet(output, spare, listener.moved)
         self._listener = listener
         self._waiting: queue.Queue[_Utterance | None] = queue.Queue()
         self._unfinished: dict[_Utterance, None] = {}
@@ -88,11 +89,12 @@ class Speaker:
     def start(self) -> None:
         """Load voice and player beforehand. What fails now is reported by the first utterance."""
         # One after the other: while the voice loads it may hide the sound server from itself.
-        self._making.submit(self._voice.prepare).add_done_callback(lambda _: self._output.prepare())
+        self._making.submit(self._voice.prepare).add_done_callback(lambda _: self._outlet.prepare())
         self._speaking.start()
 
-    def say(self, utterance_id: str, text: str) -> None:
-        utterance = _Utterance(utterance_id, text)
+    def say(self, utterance_id: str, text: str, *, in_history: bool = True) -> None:
+        """`in_history`: what a long text says where it is cut; see `speakable`."""
+        utterance = _Utterance(utterance_id, text, in_history)
         with self._lock:
             full = len(self._unfinished) >= MAX_WAITING
             if not full:
@@ -132,20 +134,12 @@ class Speaker:
         try:
             self._play(utterance)
         except OmniidError as error:
-            failure = self._silence() or error
+            failure = self._outlet.silence() or error
             self._forget(utterance)
             self._listener.failed(utterance.utterance_id, failure)
             return
         self._forget(utterance)
         self._listener.finished(utterance.utterance_id, "stopped" if utterance.stop.is_set() else "spoken")
-
-    def _silence(self) -> OmniidError | None:
-        """Close the output after a failure; what fails here is told instead only if it is the graver."""
-        try:
-            self._output.abort()
-        except OmniidError as error:
-            return error if error.code == "speaker_hung" else None
-        return None
 
     def _forget(self, utterance: _Utterance) -> None:
         with self._lock:
@@ -155,53 +149,28 @@ class Speaker:
         rate, started = 0, False
         for sound in self._sounds(utterance):
             if rate and sound.rate != rate:  # another voice has taken over
-                self._output.finish(utterance.stop)
+                self._outlet.finish(utterance.stop)
             if sound.rate != rate:
-                rate, device = sound.rate, self._output.open(sound.rate)
+                rate, device = sound.rate, self._outlet.open(sound.rate)
             for block in _blocks(sound):
                 if utterance.stop.is_set():
                     break
-                self._write(block, rate, utterance.stop)
+                self._outlet.write(block, utterance.stop)
                 if not started:
                     started = True
                     self._listener.started(utterance.utterance_id, time.monotonic(), device)
+            if not utterance.stop.is_set():
+                self._outlet.look()
         if utterance.stop.is_set():
-            self._output.abort()
+            self._outlet.abort()
         elif rate:
-            self._output.finish(utterance.stop)
-
-    def _write(self, block: bytes, rate: int, stop: threading.Event) -> None:
-        """A speaker that was unplugged, or whose sound server restarts, is looked for anew for a moment."""
-        try:
-            self._output.write(block, stop)
-        except AudioError as error:
-            if error.code != "speaker_lost":
-                raise
-            self._open_anew(rate, stop, error)
-            if not stop.is_set():
-                self._output.write(block, stop)
-
-    def _open_anew(self, rate: int, stop: threading.Event, lost: AudioError) -> None:
-        hung = self._silence()
-        if hung is not None:
-            raise hung
-        for wait_s in REOPEN_AFTER_S:
-            if stop.wait(wait_s):
-                return
-            try:
-                self._output.open(rate)
-            except AudioError as error:
-                if error.code == "speaker_hung":
-                    raise
-            else:
-                return
-        raise lost
+            self._outlet.finish(utterance.stop)
 
     def _sounds(self, utterance: _Utterance) -> Iterator[Sound]:
         """The sentences' sounds, each made while the one before it is played; ends early at a stop."""
         try:
             language = self._outcome(self._ask(_language), utterance)
-            sentences = deque(speakable(utterance.text, language))
+            sentences = deque(speakable(utterance.text, language, in_history=utterance.in_history))
             job = self._make_next(sentences)
             while job is not None:
                 sound = self._outcome(job, utterance)

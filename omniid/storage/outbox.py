@@ -321,15 +321,38 @@ class Outbox:
                 )
             if State(row["state"]) in ENDED:
                 self._check_room(connection, row["bytes"])
-            ttl_s = self._limits.voice_ttl_s if row["kind"] == "voice" else self._limits.text_ttl_s
             connection.execute(
                 "UPDATE commands SET position = ?, expires_at = ?, reply = NULL, answer_wanted = 1"
                 " WHERE id = ?",
-                (_tail(connection), _text(now + timedelta(seconds=ttl_s)), row["id"]),
+                (_tail(connection), self._fresh_expiry(row, now), row["id"]),
             )
             return _step(connection, row["id"], State.QUEUED, now, reason="to be sent again")
 
         return await self._database.run(work)
+
+    async def put_back(self, command_id: str, now: datetime, *, reason: str) -> Command:
+        """Put a command that waited for the user back to its place in the line, with a fresh time to live.
+
+        Raises:
+            NotFoundError: there is no such command.
+            NotAllowedError: it does not wait for the user.
+        """
+
+        def work(connection: sqlite3.Connection) -> Command:
+            row = _row(connection, command_id, exact=True)
+            if State(row["state"]) is not State.NEEDS_AUTH:
+                raise NotAllowedError(f"Command {command_id} is {row['state']} and waits for no sign-in.")
+            connection.execute(
+                "UPDATE commands SET expires_at = ?, reply = NULL WHERE id = ?",
+                (self._fresh_expiry(row, now), row["id"]),
+            )
+            return _step(connection, row["id"], State.QUEUED, now, reason=reason)
+
+        return await self._database.run(work)
+
+    def _fresh_expiry(self, row: sqlite3.Row, now: datetime) -> str:
+        ttl_s = self._limits.voice_ttl_s if row["kind"] == "voice" else self._limits.text_ttl_s
+        return _text(now + timedelta(seconds=ttl_s))
 
     async def recover(self, now: datetime) -> list[Command]:
         """At start: what was on the wire when omniid ended may have been done.

@@ -17,7 +17,7 @@ from typing import Any, get_args, get_type_hints
 
 from omniid.errors import ProtocolError
 
-VERSION = 2
+VERSION = 3
 MAX_LINE_BYTES = 1_048_576
 
 
@@ -119,7 +119,7 @@ class KeepMicrophoneShut:
 
 @dataclass(frozen=True, slots=True)
 class PlayCue:
-    """A short sound. `cue`: listening, done, nothing_heard, error, waiting."""
+    """A short sound. `cue`: listening, done, nothing_heard, error, question, waiting (offline)."""
 
     cue: str
 
@@ -250,8 +250,11 @@ class ConfigureMouth:
 
 @dataclass(frozen=True, slots=True)
 class Say:
+    """`in_history`: the whole text can be read there, so a long one may be cut with a word of that."""
+
     utterance_id: str
     text: str
+    in_history: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +288,7 @@ class SpeechFailed:
 
 @dataclass(frozen=True, slots=True)
 class VoiceNoted:
-    """The wanted voice cannot be used and another speaks in its place; None: all is as wanted."""
+    """Another voice speaks, or another speaker sounds, in place of the wanted one; None: all is as wanted."""
 
     note: str | None = None
 

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from omniid.audio.player import make_player
-from omniid.errors import OmniidError, ProtocolError, SpeechError
+from omniid.audio.player import make_player, make_spare
+from omniid.errors import AudioError, OmniidError, ProtocolError, SpeechError
 from omniid.speech.speaker import Speaker
 from omniid.speech.synthesizer import Synthesizer
 from omniid.speech.voices import make_fallback, make_voice
@@ -55,6 +55,8 @@ class Mouth:
         self._sending = threading.Lock()
         self._voices: list[Synthesizer] = []
         self._speaker: Speaker | None = None
+        self._device = ""
+        self._notes: dict[str, str] = {}
 
     def run(self) -> NoReturn:
         self._send(WorkerReady(VERSION, os.getpid()))
@@ -67,8 +69,8 @@ class Mouth:
         match message:
             case ConfigureMouth() if self._speaker is None:
                 self._configure(message)
-            case Say(utterance_id=utterance_id, text=text) if self._speaker is not None:
-                self._speaker.say(utterance_id, text)
+            case Say() if self._speaker is not None:
+                self._speaker.say(message.utterance_id, message.text, in_history=message.in_history)
             case StopSpeaking() if self._speaker is not None:
                 self._speaker.stop()
             case _:
@@ -78,8 +80,9 @@ class Mouth:
         voice = make_voice(config.engine, voice=config.voice, rate=config.rate, volume=config.volume)
         fallback = make_fallback(config.engine, rate=config.rate, volume=config.volume)
         self._voices = [voice] if fallback is None else [voice, fallback]
-        player = make_player(config.output_device, config.output_file)
-        self._speaker = Speaker(voice, player, self, fallback=fallback)
+        self._device = config.output_device or ""
+        place = (config.output_device, config.output_file)
+        self._speaker = Speaker(voice, make_player(*place), self, fallback=fallback, spare=make_spare(*place))
         self._speaker.start()
 
     def started(self, utterance_id: str, first_sound_at: float, device: str) -> None:
@@ -96,7 +99,29 @@ class Mouth:
             self._exit(EXIT_HUNG)
 
     def replaced(self, error: SpeechError) -> None:
-        self._send(VoiceNoted(f"The system's own voice speaks instead. {error.message}"))
+        self._note("voice", f"The system's own voice speaks instead. {error.message}")
+
+    def moved(self, error: AudioError | None) -> None:
+        if error is None:
+            self._note("speaker", None)
+        elif error.code == "no_speaker":
+            self._note(
+                "speaker",
+                f"The speaker {self._device!r} does not open; the system's own is used. {error.message}",
+            )
+        else:
+            self._note(
+                "speaker",
+                f"The speaker {self._device!r} is not there; the system's own is used. Plug it in, or set "
+                "audio.output_device to one that `omniid devices` lists.",
+            )
+
+    def _note(self, part: str, note: str | None) -> None:
+        """The voice and the speaker are noted together, so that neither hides what is said of the other."""
+        self._notes.pop(part, None)
+        if note is not None:
+            self._notes[part] = note
+        self._send(VoiceNoted(" ".join(self._notes.values()) or None))
 
     def _send(self, message: FromMouth) -> None:
         with self._sending:

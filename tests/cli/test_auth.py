@@ -25,6 +25,7 @@ from support.keyring_daemon import KeyringDaemon, keyring_daemon
 
 from omniid import config as configuration
 from omniid.authority import sources
+from omniid.control.schema import AuthView
 
 __all__ = ["keyring_daemon"]
 
@@ -105,7 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
 def daemon(
     house: Path, state: str = "ready", origin: str | None = None, advice: str | None = None
 ) -> Iterator[Daemon]:
-    with Daemon(house / "s", {"state": state, "origin": origin, "advice": advice}) as server:
+    answer = AuthView.model_validate({"state": state, "origin": origin, "advice": advice})
+    with Daemon(house / "s", answer.model_dump()) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

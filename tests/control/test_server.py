@@ -24,6 +24,7 @@ from omniid.control.schema import EVENTS_PATH, MAX_BODY_BYTES, METRICS_PATH, OPE
 from omniid.control.server import bind
 from omniid.errors import EXIT_REFUSED, EXIT_USAGE, ConfigError, NotRunningError
 from omniid.history_api import HistoryVerbs
+from omniid.user_api import UserVerbs
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ BODIES = {
     "question_answer": {"value": "Ann"},
     "speech_say": {"text": "Hi"},
 }
-PARTS = (api.CommandVerbs, api.UserVerbs, api.BackendVerbs, HistoryVerbs, api.HouseVerbs)
+PARTS = (api.CommandVerbs, UserVerbs, api.BackendVerbs, HistoryVerbs, api.HouseVerbs)
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=ids)

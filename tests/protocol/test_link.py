@@ -7,6 +7,7 @@ The parts of our own extension are found in the same way: `-k extension_batch`.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from omniid.events import (
     MessageArrived,
     QuestionAsked,
     ServerDedupes,
+    SignInReported,
     WindowGrew,
 )
 from omniid.protocol.chat import Outcome
@@ -318,7 +320,10 @@ def test_letter_d_a_frame_that_does_not_settle_is_progress_and_starts_the_deadli
 ) -> None:
     link = new_link("c1")
 
-    assert receive(link, frame, 100) == [CommandProgressed("c1", kind, text)]
+    (progressed,) = receive(link, frame, 100)
+    assert isinstance(progressed, CommandProgressed)
+    assert (progressed.command_id, progressed.kind, progressed.text) == ("c1", kind, text)
+    assert (progressed.note is None) == (text is None)
     assert deadline_of(link) == 100 + TIMEOUT_S
 
 
@@ -387,7 +392,11 @@ def test_letter_j_a_notification_is_nobodys_progress(kind: str) -> None:
     payload = {"userId": "ann", "notificationType": kind, "title": "Mail", "message": "New mail"}
     frame = {"type": "notification", "payload": payload}
 
-    assert receive(link, frame, 100) == [MessageArrived("notification", "New mail", frame)]
+    (message,) = receive(link, frame, 100)
+    assert isinstance(message, MessageArrived)
+    assert (message.kind, message.raw, message.command_id) == ("notification", frame, "c1")
+    assert message.note is not None
+    assert message.note.category == kind
     assert deadline_of(link) == TIMEOUT_S
 
 
@@ -631,9 +640,8 @@ def test_letter_h_before_any_answer_an_error_is_the_commands() -> None:
 def test_letter_h_what_only_talks_acknowledges_nothing() -> None:
     link = answered(RESOLVED)
 
-    assert receive(link, {"type": "ai_thinking", "stage": "x"}, 51) == [
-        CommandProgressed("c1", "thinking", "x")
-    ]
+    (progressed,) = receive(link, {"type": "ai_thinking", "stage": "x"}, 51)
+    assert isinstance(progressed, CommandProgressed)
     assert receive(link, ERROR, 52) == [AnswerAcknowledged("s", "1", False, "No.")]
 
 
@@ -893,9 +901,9 @@ def test_extension_subprotocol_messagepack_is_read_as_the_same_frames() -> None:
     link = Link(SETTINGS, at(), codec=MSGPACK)
     link.commands([outgoing("c1")], at())
 
-    assert link.receive(MSGPACK.pack({"type": "ai_thinking", "stage": "x"}), at()) == [
-        CommandProgressed("c1", "thinking", "x")
-    ]
+    (progressed,) = link.receive(MSGPACK.pack({"type": "ai_thinking", "stage": "x"}), at())
+    assert isinstance(progressed, CommandProgressed)
+    assert (progressed.command_id, progressed.text) == ("c1", "x")
     (broken,) = link.receive(b"\xc1", at())
     assert isinstance(broken, FrameIgnored)
     (settled,) = link.receive(MSGPACK.pack(SUCCESS), at())
@@ -1395,3 +1403,66 @@ def test_letter_h_an_error_for_the_next_command_is_not_taken_for_an_old_answers(
 
     assert isinstance(event, CommandSettled)
     assert event.command_id == "c2"
+
+
+@pytest.mark.parametrize(
+    ("frame", "reported"),
+    [
+        ({"type": "system", "data": {"action": "oauth_completed"}}, SignInReported(None, accepted=True)),
+        (
+            {
+                "type": "system",
+                "data": {"action": "oauth_completed", "success": False, "authUrl": "https://a/x"},
+            },
+            SignInReported("https://a/x", accepted=False),
+        ),
+        ({"type": "system", "data": {"action": "oauth_failed"}}, SignInReported(None, accepted=False)),
+        (
+            {"type": "response", "status": "success", "data": {"action": "auth_completed", "authUrl": 7}},
+            SignInReported(None, accepted=True),
+        ),
+    ],
+)
+def test_letter_g_word_of_a_finished_sign_in_settles_no_command(
+    frame: dict[str, Any], reported: SignInReported
+) -> None:
+    link = new_link("c1")
+
+    assert receive(link, frame, 1) == [reported]
+    (settled,) = receive(link, SUCCESS, 2)
+    assert isinstance(settled, CommandSettled)
+
+
+def test_what_is_said_unasked_is_about_the_latest_command_where_it_is_recent() -> None:
+    link = new_link("c1")
+    receive(link, SUCCESS, 1)
+    note = {"type": "notification", "payload": {"message": "New mail"}}
+
+    def about(seconds: float) -> str | None:
+        (message,) = receive(link, note, seconds)
+        assert isinstance(message, MessageArrived)
+        return message.command_id
+
+    assert (about(600), about(601)) == ("c1", None)
+
+    later = Link(SETTINGS, at(500))
+    assert later.latest is None
+    later.latest = link.latest
+    link = later
+    assert about(590) == "c1"
+
+
+def payload_sent(link: Link, command: Outgoing) -> dict[str, Any]:
+    (frame,) = link.commands([command], at())
+    payload: dict[str, Any] = json.loads(frame)["payload"]
+    return payload
+
+
+def test_letter_g_a_server_that_takes_a_return_page_is_given_one() -> None:
+    link = Link(replace(SETTINGS, return_page=lambda command_id: f"http://127.0.0.1:1/{command_id}"), at())
+
+    assert "metadata" not in payload_sent(link, outgoing("c1"))
+
+    receive(link, {"type": "hello", "payload": {"features": ["redirect", "correlate"]}})
+    metadata = payload_sent(link, Outgoing("c2", "text", "hi", {"a": 1}))["metadata"]
+    assert metadata == {"a": 1, "redirectUrl": "http://127.0.0.1:1/c2"}

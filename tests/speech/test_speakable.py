@@ -168,6 +168,15 @@ def test_a_long_reply_is_cut_at_a_sentence_and_says_so(language: str) -> None:
     assert MAX_SPOKEN_CHARS - 200 < sum(map(len, pieces)) <= MAX_SPOKEN_CHARS
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_long_text_that_no_history_keeps_does_not_speak_of_one(language: str) -> None:
+    pieces = speakable("This sentence is here again. " * 500, language, in_history=False)
+    assert pieces[-1] == LANGUAGES[language].left_out != ""
+    assert set(pieces[:-1]) == {"This sentence is here again."}
+    assert sum(map(len, pieces)) <= MAX_SPOKEN_CHARS
+    assert speakable("\n\n".join(pieces), language) == pieces
+
+
 def test_a_long_reply_in_an_unknown_language_is_cut_without_a_word() -> None:
     pieces = speakable("Tiu frazo estas ĉi tie denove. " * 500, "eo")
     assert set(pieces) == {"Tiu frazo estas ĉi tie denove."}

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from omniid.errors import AudioError, OmniidError, SpeechError
+from omniid.speech import outlet as outlet_module
 from omniid.speech import speaker as speaker_module
 from omniid.speech.speaker import Speaker
 from omniid.speech.synthesizer import Sound
@@ -59,13 +60,18 @@ class Output:
         self.calls: list[str] = []
         self.errors: dict[str, AudioError] = {}
         self.lost_at_call: int | None = None
+        self.strayed_for: AudioError | None = None
+        self.fails_after_call: int | None = None  # to open
         self.wait_for_stop = False
         self.written = threading.Event()
+        self.aborted = threading.Event()
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
         if len(self.calls) == self.lost_at_call:
             raise AudioError("gone", code="speaker_lost")
+        if name == "open" and self.fails_after_call is not None and len(self.calls) > self.fails_after_call:
+            raise AudioError("still gone", code="no_such_speaker")
         if name in self.errors:
             raise self.errors[name]
 
@@ -88,17 +94,21 @@ class Output:
         self._call("finish")
 
     def abort(self) -> None:
+        self.aborted.set()
         self._call("abort")
+
+    def strayed(self) -> AudioError | None:
+        return self.strayed_for
 
 
 class Stage:
     """A speaker with its fakes; what it reports comes out of `next`."""
 
-    def __init__(self, fallback: Voice | None = None) -> None:
+    def __init__(self, fallback: Voice | None = None, spare: Output | None = None) -> None:
         self.voice = Voice()
         self.output = Output()
         self.reports: queue.Queue[tuple[str, ...]] = queue.Queue()
-        self.speaker = Speaker(self.voice, self.output, self, fallback=fallback)
+        self.speaker = Speaker(self.voice, self.output, self, fallback=fallback, spare=spare)
 
     def started(self, utterance_id: str, first_sound_at: float, device: str) -> None:
         assert first_sound_at > 0
@@ -112,6 +122,9 @@ class Stage:
 
     def replaced(self, error: SpeechError) -> None:
         self.reports.put(("replaced", error.code))
+
+    def moved(self, error: AudioError | None) -> None:
+        self.reports.put(("moved", "back" if error is None else error.code))
 
     def next(self) -> tuple[str, ...]:
         return self.reports.get(timeout=DEADLINE_S)
@@ -281,3 +294,118 @@ def test_another_voices_rate_opens_the_speaker_anew() -> None:
         stage.speaker.say("1", "Three. Four.")
         assert {stage.next()[0] for _ in range(3)} == {"started", "replaced", "spoken"}
     assert stage.output.calls == ["open", "write", "finish", "open", "write", "finish"]
+
+
+def heard_with_spare(
+    wanted_fails: str | None, spare_fails: str | None
+) -> tuple[list[tuple[str, ...]], Output]:
+    """The reports of one utterance, both speakers failing to open with these codes (None: they do not)."""
+    spare = Output()
+    with on_stage(Stage(spare=spare)) as stage:
+        if wanted_fails:
+            stage.output.errors["open"] = AudioError("no", code=wanted_fails)
+        if spare_fails:
+            spare.errors["open"] = AudioError("neither", code=spare_fails)
+        stage.speaker.say("1", "One. Two.")
+        reports = [stage.next()]
+        while reports[-1][0] not in {"spoken", "failed"}:
+            reports.append(stage.next())
+    return reports, spare
+
+
+@pytest.mark.parametrize("code", ["no_such_speaker", "no_speaker"])
+def test_a_speaker_that_is_away_is_stood_in_for(code: str) -> None:
+    reports, spare = heard_with_spare(code, None)
+    assert reports == [("moved", code), ("started", "1", "fake at 8000"), ("spoken", "1")]
+    assert spare.calls == ["open", "write", "write", "finish"]
+
+
+@pytest.mark.parametrize("code", ["speaker_hung", "no_audio_library"])
+def test_what_no_other_speaker_helps_against_is_told_as_it_is(code: str) -> None:
+    reports, spare = heard_with_spare(code, None)
+    assert reports == [("failed", "1", code)]
+    assert spare.calls == []
+
+
+def test_where_the_spare_speaker_fails_too_its_error_is_told() -> None:
+    reports, _ = heard_with_spare("no_such_speaker", "no_speaker")
+    assert reports == [("failed", "1", "no_speaker")]
+
+
+def test_the_wanted_speaker_is_tried_first_each_time_and_its_coming_back_is_told_once() -> None:
+    spare = Output()
+    with on_stage(Stage(spare=spare)) as stage:
+        stage.output.errors["open"] = AudioError("no", code="no_such_speaker")
+        for number in "12":
+            stage.speaker.say(number, "Hello.")
+        reports = [stage.next() for _ in range(5)]
+        stage.output.errors.clear()
+        for number in "34":
+            stage.speaker.say(number, "Hello.")
+        reports += [stage.next() for _ in range(5)]
+    assert [report for report in reports if report[0] == "moved"] == [
+        ("moved", "no_such_speaker"),
+        ("moved", "back"),
+    ]
+    assert reports[5] == ("moved", "back")
+    assert stage.output.calls == ["open", "open", *(["open", "write", "finish"] * 2)]
+    assert spare.calls == ["open", "write", "finish"] * 2
+
+
+def test_a_speaker_that_does_not_come_back_is_stood_in_for_in_mid_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outlet_module, "REOPEN_AFTER_S", (0.0, 0.0))
+    spare = Output()
+    with on_stage(Stage(spare=spare)) as stage:
+        stage.output.lost_at_call = 3
+        stage.output.fails_after_call = 3
+        stage.speaker.say("1", "One. Two. Three.")
+        reports = [stage.next() for _ in range(3)]
+    assert sorted(reports) == [("moved", "speaker_lost"), ("spoken", "1"), ("started", "1", "fake at 8000")]
+    assert stage.output.calls == ["open", "write", "write", "abort", "open", "open"]
+    assert spare.calls == ["open", "write", "write", "finish"]
+
+
+def test_a_spare_speaker_that_is_lost_is_looked_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outlet_module, "REOPEN_AFTER_S", (0.0, 0.0))
+    spare = Output()
+    with on_stage(Stage(spare=spare)) as stage:
+        stage.output.errors["open"] = AudioError("no", code="no_such_speaker")
+        spare.lost_at_call = 2
+        stage.speaker.say("1", "One.")
+        assert [stage.next()[0] for _ in range(3)] == ["moved", "started", "spoken"]
+    assert spare.calls == ["open", "write", "abort", "open", "write", "finish"]
+
+
+def test_stop_while_the_speaker_is_looked_for_ends_the_utterance() -> None:
+    spare = Output()
+    with on_stage(Stage(spare=spare)) as stage:
+        stage.output.lost_at_call = 3
+        stage.output.fails_after_call = 3
+        stage.speaker.say("1", "One. Two.")
+        assert stage.next()[0] == "started"
+        assert stage.output.aborted.wait(DEADLINE_S)
+        stage.speaker.stop()
+        assert stage.next() == ("stopped", "1")
+    assert spare.calls == []
+
+
+def test_where_the_sound_was_taken_elsewhere_it_goes_on_and_that_is_told_once() -> None:
+    with on_stage(Stage(spare=Output())) as stage:
+        stage.output.strayed_for = AudioError("pulled", code="speaker_lost")
+        stage.speaker.say("1", "One. Two.")
+        reports = [stage.next() for _ in range(3)]
+        stage.output.strayed_for = None
+        stage.speaker.say("2", "One.")
+        reports += [stage.next() for _ in range(3)]
+    assert [report[0] for report in reports] == ["started", "moved", "spoken", "moved", "started", "spoken"]
+    assert reports[3] == ("moved", "back")
+    assert stage.output.calls == ["open", "write", "write", "finish", "open", "write", "finish"]
+
+
+def test_a_text_that_no_history_keeps_is_cut_without_speaking_of_one() -> None:
+    with on_stage(Stage()) as stage:
+        stage.speaker.say("1", "This is said again. " * 500, in_history=False)
+        assert [stage.next()[0] for _ in range(2)] == ["started", "spoken"]
+    assert stage.voice.made[-1] == "The rest is left out."

@@ -73,6 +73,13 @@ class SilentMouth:
 NO_FLAG = Flag(Path("/nonexistent/flag"))
 
 
+class NoPages:
+    """A machine without a browser."""
+
+    def open(self, sign_in_id: str, url: str) -> None:
+        raise AssertionError((sign_in_id, url))
+
+
 def ear_performer(ear: Ear, folder: Path = Path("/nonexistent")) -> EarPerformer:
     """What acts on an ear; by default nothing is kept of any take."""
     return EarPerformer(ear, Takes(folder), Flag(folder / "shut"))
@@ -111,7 +118,9 @@ class Core:
             post=self._post,
         )
         self.ear, self.mouth = SilentEar(), SilentMouth()
-        parts = Parts(self.outbox, self.session, ear_performer(self.ear), self.mouth, self._later, NO_FLAG)
+        parts = Parts(
+            self.outbox, self.session, ear_performer(self.ear), self.mouth, self._later, NO_FLAG, NoPages()
+        )
         self.performer = Performer(parts, self.clock, ways.debounce_s)
         self._more = asyncio.Event()
 

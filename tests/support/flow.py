@@ -13,8 +13,15 @@ from omniid.cli.private_daemon import Config, PrivateDaemon
 HUMAN = Path("/usr/share/pocketsphinx/test/data/goforward.raw")
 WITHIN_S = 60.0
 
-# No model hub, no sound server and no bus of the machine's own may be found by chance.
-QUIET_HOUSE = {"HF_HUB_OFFLINE": "1", "PULSE_SERVER": "unix:/nonexistent"}
+# No model hub, and no sound server, bus, browser or display of the machine's own may be found by chance.
+QUIET_HOUSE = {
+    "HF_HUB_OFFLINE": "1",
+    "PULSE_SERVER": "unix:/nonexistent",
+    "DBUS_SESSION_BUS_ADDRESS": "unix:path=/nonexistent",
+    "BROWSER": "/nonexistent",
+    "DISPLAY": "",
+    "WAYLAND_DISPLAY": "",
+}
 
 
 def human_speech(path: Path) -> Path:

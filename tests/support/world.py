@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from support.core import NO_FLAG, SilentEar, SilentMouth, ear_performer
+from support.core import NO_FLAG, NoPages, SilentEar, SilentMouth, ear_performer
 from support.moments import START, START_MONOTONIC
 
 from omniid.api import CommandVerbs
@@ -319,7 +319,13 @@ class World:
         try:
             self.outbox = Outbox(database, self._limits)
             parts = Parts(
-                self.outbox, self.shell, ear_performer(SilentEar()), SilentMouth(), self._later, NO_FLAG
+                self.outbox,
+                self.shell,
+                ear_performer(SilentEar()),
+                SilentMouth(),
+                self._later,
+                NO_FLAG,
+                NoPages(),
             )
             self.performer = Performer(parts, self.clock)
             self.verbs = CommandVerbs(

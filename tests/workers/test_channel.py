@@ -84,4 +84,9 @@ def test_what_is_no_message_is_refused(line: bytes) -> None:
 
 
 def test_a_line_names_its_message_and_its_fields() -> None:
-    assert json.loads(encode(Say("1", "ü"))) == {"type": "Say", "utterance_id": "1", "text": "ü"}
+    assert json.loads(encode(Say("1", "ü"))) == {
+        "type": "Say",
+        "utterance_id": "1",
+        "text": "ü",
+        "in_history": True,
+    }

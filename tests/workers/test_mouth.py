@@ -5,132 +5,30 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import subprocess
 import sys
 import time
-import wave
-from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.mouth import LONG_TEXT, configuration, loud_seconds, mouth, samples_of
 from support.pulse import PulseServer, pulse
-from support.spoken_replies import REPLIES, Recogniser, word_error_rate
+from support.spoken_replies import REPLIES, Recogniser, plain, word_error_rate
 from support.wyoming_speech import wyoming_piper
 
 from omniid.speech.speakable import speakable
 from omniid.workers.channel import (
-    ConfigureMouth,
-    Message,
     Say,
-    SpeechFailed,
     SpeechFinished,
-    SpeechStarted,
     StopSpeaking,
-    ToMouth,
     VoiceNoted,
     WorkerReady,
-    decode,
     encode,
 )
 
 __all__ = ["pulse"]
 
 DEADLINE_S = 60.0
-RATE = 16_000
-LOUD = 300
-LONG_TEXT = "This is a rather long sentence, so that there is time to interrupt it while it is heard. " * 4
-
-
-class MouthProcess:
-    """A mouth on the other end of a channel, with a deadline on every message."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self.channel, theirs = socket.socketpair()
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "omniid.workers.mouth", "--channel-fd", str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
-                env={**env, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
-        self.channel.settimeout(DEADLINE_S)
-        self._lines = self.channel.makefile("rb")
-
-    def send(self, message: ToMouth) -> None:
-        self.channel.sendall(encode(message))
-
-    def say(self, utterance_id: str, text: str) -> None:
-        self.send(Say(utterance_id, text))
-
-    def receive(self) -> Message:
-        line = self._lines.readline()
-        assert line, f"the mouth is gone: {self.process.communicate()[1]!r}"
-        return decode(line)
-
-    def started(self, utterance_id: str) -> SpeechStarted:
-        message = self.receive()
-        assert isinstance(message, SpeechStarted), message
-        assert message.utterance_id == utterance_id
-        return message
-
-    def failed(self, utterance_id: str) -> SpeechFailed:
-        message = self.receive()
-        assert isinstance(message, SpeechFailed), message
-        assert message.utterance_id == utterance_id
-        return message
-
-    def hang_up(self) -> None:
-        self._lines.close()
-        self.channel.close()
-
-    def output(self) -> tuple[bytes, bytes]:
-        """What it printed; call it after the end of the channel."""
-        self.hang_up()
-        return self.process.communicate(timeout=DEADLINE_S)
-
-
-@contextlib.contextmanager
-def mouth(env: Mapping[str, str], **settings: object) -> Iterator[MouthProcess]:
-    child = MouthProcess(env)
-    try:
-        ready = child.receive()
-        assert isinstance(ready, WorkerReady)
-        assert ready.pid == child.process.pid
-        child.send(configuration(**settings))
-        yield child
-    finally:
-        child.hang_up()
-        child.process.kill()
-        child.process.communicate(timeout=DEADLINE_S)
-
-
-def configuration(**settings: object) -> ConfigureMouth:
-    defaults: dict[str, object] = {
-        "engine": "pyttsx3",
-        "voice": None,
-        "rate": 180,
-        "volume": 1.0,
-        "output_device": None,
-        "output_file": None,
-    }
-    return ConfigureMouth(**(defaults | settings))  # type: ignore[arg-type]
-
-
-def samples_of(path: Path) -> tuple[int, array[int]]:
-    with wave.open(str(path), "rb") as file:
-        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
-        return file.getframerate(), array("h", file.readframes(file.getnframes()))
-
-
-def loud_seconds(path: Path) -> tuple[float, float]:
-    """Where sound begins and ends in a recording, to 10 ms."""
-    rate, samples = samples_of(path)
-    step = rate // 100
-    loud = [at / rate for at in range(0, len(samples), step) if max(map(abs, samples[at : at + step])) > LOUD]
-    assert loud, "the recording is silent"
-    return loud[0], loud[-1]
 
 
 @pytest.fixture
@@ -367,6 +265,18 @@ def test_a_megabyte_of_nothing_is_spoken_without_a_sound(
         assert child.receive() == SpeechFinished("1", "spoken")
 
 
+@pytest.mark.parametrize(("in_history", "heard"), [(True, "history"), (False, "rest")])
+def test_where_a_text_is_cut_only_what_the_history_keeps_is_said_to_be_there(
+    env: dict[str, str], tmp_path: Path, in_history: bool, heard: str
+) -> None:
+    path = tmp_path / "said.wav"
+    with mouth(env, output_file=str(path), engine="piper") as child:
+        child.send(Say("1", "<b>" * 300_000, in_history))  # so that the note is all that is said
+        child.started("1")
+        assert child.receive() == SpeechFinished("1", "spoken")
+    assert {"history", "rest"} & set(plain(Recogniser().hear(path)).split()) == {heard}
+
+
 def test_a_megabyte_of_words_is_cut_and_the_mouth_speaks_on(env: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "said.wav"
     with mouth(env, output_file=str(path)) as child:
@@ -430,15 +340,6 @@ def test_speaks_when_the_sound_server_comes_late_and_comes_back(pulse: PulseServ
             failed = child.failed(number + "b")
             assert failed.code == "speaker_lost"
             assert "went away" in failed.message
-
-
-def test_an_unknown_speaker_is_refused_with_those_that_exist(pulse: PulseServer) -> None:
-    with mouth(pulse.env, output_device="HDMI 7") as child:
-        child.say("1", "Hello.")
-        failed = child.failed("1")
-        assert failed.code == "no_such_speaker"
-        assert "'HDMI 7'" in failed.message
-        assert "speaker" in failed.message.partition("there are:")[2]
 
 
 @pytest.mark.parametrize("device", ["second", "Second_Speaker"])

@@ -1,0 +1,83 @@
+"""How a sign-in that the assistant wants is shown: the sentence, the address, and what to do then."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from typing import Any
+
+from omniid.cli.output import outcome, printable
+from omniid.control.client import Client
+
+_FIT_TO_COPY = re.compile("[!-~]+")
+
+
+def show_for(command: dict[str, Any], client: Client) -> None:
+    """Show what a command in the state `needs_auth` waits for."""
+    for sign_in in client.call("GET", "/v1/auth")["sign_ins"]:
+        if command["id"] in sign_in["commands"]:
+            show(sign_in)
+            return
+    print(outcome(command))  # it was ended meanwhile
+
+
+def show_all(sign_ins: list[dict[str, Any]], only: str | None = None) -> None:
+    """Show each of them, or one, apart."""
+    for sign_in in sign_ins:
+        if only in {None, sign_in["id"]}:
+            print()
+            show(sign_in, named=len(sign_ins) > 1)
+
+
+def show(sign_in: dict[str, Any], *, named: bool = False) -> None:
+    """Print a `SignInView`. The address stands on a line of its own, to be copied.
+
+    `named`: there are others, so that what is to be run names this one.
+    """
+    url = sign_in["url"]
+    if url is not None and not _FIT_TO_COPY.fullmatch(url):
+        url = None
+    address = url or sign_in["shown"]
+    print(printable(sign_in["text"]))
+    if address:
+        print(printable(address))
+    print(_where_it_is(sign_in))
+    print(_what_waits(sign_in))
+    which = f" {printable(sign_in['id'])}" if named else ""
+    print(f"When you have signed in, run `omniid auth done{which}`.")
+    code = None if url is None or sign_in["opening"] or sign_in["opened"] else _code(url)
+    if code:
+        print(code)
+
+
+def _where_it_is(sign_in: dict[str, Any]) -> str:
+    if sign_in["problem"]:
+        return printable(sign_in["problem"])
+    if sign_in["state"] == "refused":
+        return "You did not sign in there. `omniid auth open` opens it again."
+    if sign_in["opening"]:
+        return "It is being opened in your browser."
+    if sign_in["opened"]:
+        return "It is open in your browser."
+    return "It has not been opened in a browser. `omniid auth open` opens it."
+
+
+def _what_waits(sign_in: dict[str, Any]) -> str:
+    count = len(sign_in["commands"])
+    what = "1 command waits" if count == 1 else f"{count} commands wait"
+    return f"{what} for it, for {sign_in['open_for_s']:.0f} s more."
+
+
+def _code(url: str) -> str | None:
+    """The address for a phone's camera, where somebody looks and the terminal can show it."""
+    if (
+        not sys.stdout.isatty()
+        or os.environ.get("TERM") == "dumb"
+        or "utf" not in sys.stdout.encoding.lower()
+    ):
+        return None
+    from omniid.cli.qr import draw  # noqa: PLC0415 light verbs do without it
+
+    return draw(url, shutil.get_terminal_size().columns)

@@ -1,0 +1,433 @@
+"""What the user is shown of an event as a desktop notification, and what a click on one means. Pure.
+
+A notice has a tag; there is at most one with a tag, and a newer one takes its place. The texts are as they
+came: who shows them bounds them and makes them safe.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from omniid.events import (
+    AnswerUnwanted,
+    AttemptBegun,
+    CommandMoved,
+    CommandQueued,
+    CommandRefused,
+    CommandRejected,
+    CommandSettled,
+    ConfirmationAnswered,
+    ConfirmationAsked,
+    Event,
+    FateDecided,
+    LateReplyArrived,
+    LinkDialling,
+    LinkLost,
+    LinkOpened,
+    LinkStopped,
+    MessageArrived,
+    PageOpened,
+    QuestionAnswered,
+    QuestionClosed,
+    QuestionExpired,
+    QuestionNotAnswered,
+    QuestionPosed,
+    QuestionReplied,
+    SettledHere,
+    SignInEnded,
+    SignInRefused,
+    SignInReopened,
+    SignInStarted,
+    TakeGivenUp,
+)
+from omniid.fate import State
+from omniid.protocol.chat import Reply
+from omniid.workers.channel import CaptureEnded, CaptureOpened, TakeEmpty, TakeFailed
+
+Replies = Literal["voice", "always", "never"]
+Kind = Literal["voice", "text"]
+
+_MOST_OPEN = 100
+_MOST_KNOWN = 1_000
+_MOST_UNCERTAIN = 5
+_KEPT_CHARS = 400  # of a command's words
+
+_CONVERSATION = "conversation"
+_CONFIRMATION = "confirmation"
+_MESSAGE = "message"
+_UNCERTAIN = "uncertain"
+
+_FAILED = "That did not work"
+_WAITS = "Waiting until I am back online"
+_ASKS = "omniid asks"
+_AGAIN = "Still waiting for your answer"
+_NOT_PASSED_ON = "Your answer did not get through"
+_YES_NO = (("yes", "Yes"), ("no", "No"))
+_APPROVE_REJECT = (("approve", "Approve"), ("reject", "Reject"))
+_OPEN_PAGE = "Open the page"
+_NOTHING = {
+    "too_short": "That was too short. Hold the key for as long as you speak.",
+    "dead_microphone": "The microphone gives nothing but silence: it is muted or switched off.",
+    "no_speech": "Nobody spoke.",
+    "unsure": "The words could not be made out. Please say it again.",
+}
+_WHY = {
+    "unsure": "I am not sure that I heard it right.",
+    "cut_short": "The recording was cut short.",
+    "echo": "I had just said that myself.",
+}
+_CATEGORIES = {"info": "Notice", "warning": "Warning", "error": "Problem", "success": "Done"}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """`actions` are pairs of a key and its label; `transient` ones need not be kept once they were seen."""
+
+    tag: str
+    title: str
+    body: str
+    actions: tuple[tuple[str, str], ...] = ()
+    transient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    tag: str
+
+
+Wanted = Notice | Withdraw
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeSettings:
+    """`replies`: whose are shown. `listening`: whether an open microphone is shown too."""
+
+    replies: Replies = "voice"
+    listening: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    kind: Kind
+    message: str = ""
+    unwanted: bool = False
+
+
+@dataclass(slots=True)
+class _Open:
+    """A notice that may be on the screen.
+
+    `about`: its command or take. `replies`: what each key means; one answer ends them, unless `lasting`.
+    `of`: what it was made of, where it may have to be made again.
+    """
+
+    notice: Notice
+    about: str | None = None
+    replies: Mapping[str, Event] = field(default_factory=dict)
+    lasting: bool = False
+    of: QuestionPosed | SignInStarted | None = None
+
+
+class Notices:
+    """Remembers what is shown, and the words of the latest commands."""
+
+    def __init__(self, settings: NoticeSettings) -> None:
+        self._settings = settings
+        self._open: OrderedDict[str, _Open] = OrderedDict()
+        self._commands: OrderedDict[str, _Command] = OrderedDict()
+        self._uncertain: OrderedDict[str, bool] = OrderedDict()  # whether it has a notice of its own
+        self._is_away = True
+
+    def answer(self, tag: str, key: str) -> Event | None:
+        """What a click on a notice means; None where it is not open, was answered, or has no such key."""
+        shown = self._open.get(tag)
+        if shown is None or key not in shown.replies:
+            return None
+        event = shown.replies[key]
+        if not shown.lasting:
+            shown.replies = {}
+        return event
+
+    def on(self, event: Event) -> list[Wanted]:
+        """What to show and what to take away, in this order."""
+        match event:
+            case LinkOpened():
+                self._is_away = False
+            case LinkLost() | LinkStopped() | LinkDialling():
+                self._is_away = True
+            case (
+                QuestionPosed()
+                | QuestionAnswered()
+                | QuestionNotAnswered()
+                | QuestionExpired()
+                | QuestionClosed()
+            ):
+                return self._on_question(event)
+            case ConfirmationAsked() | ConfirmationAnswered():
+                return self._on_confirmation(event)
+            case SignInStarted() | PageOpened() | SignInRefused() | SignInEnded():
+                return self._on_sign_in(event)
+            case CommandQueued() | AttemptBegun() | CommandMoved() | AnswerUnwanted() | CommandRejected():
+                return self._on_command(event)
+            case (
+                CaptureOpened()
+                | CaptureEnded()
+                | TakeEmpty()
+                | TakeFailed()
+                | TakeGivenUp()
+                | CommandRefused()
+            ):
+                return self._on_take(event)
+            case CommandSettled(command_id=command_id, reply=reply):
+                return self._reply(command_id, self._command(command_id).kind, reply)
+            case LateReplyArrived(command_id=command_id, reply=reply):
+                return self._reply(command_id, self._command(command_id).kind, reply)
+            case SettledHere(command_id=command_id, kind=kind, reply=reply):
+                return self._reply(command_id, kind, reply)
+            case MessageArrived():
+                return self._message(event)
+            case _:
+                pass
+        return []
+
+    # --- what is open -------------------------------------------------------------------------------------
+
+    def _show(
+        self,
+        notice: Notice,
+        *,
+        about: str | None = None,
+        replies: Mapping[str, Event] | None = None,
+        lasting: bool = False,
+        of: QuestionPosed | SignInStarted | None = None,
+    ) -> list[Wanted]:
+        self._open.pop(notice.tag, None)
+        self._open[notice.tag] = _Open(notice, about, replies or {}, lasting, of)
+        over: list[Wanted] = []
+        while len(self._open) > _MOST_OPEN:
+            tag, _ = self._open.popitem(last=False)
+            over.append(Withdraw(tag))
+        return [*over, notice]
+
+    def _withdraw(self, tag: str, about: str | None = None) -> list[Wanted]:
+        """Take it away, where it is open; with `about`, only where it is about that command or take."""
+        shown = self._open.get(tag)
+        if shown is None or (about is not None and shown.about != about):
+            return []
+        del self._open[tag]
+        return [Withdraw(tag)]
+
+    def _say(self, title: str, body: str, *, about: str | None, transient: bool = False) -> list[Wanted]:
+        return self._show(Notice(_CONVERSATION, title, body, transient=transient), about=about)
+
+    # --- what waits for the user --------------------------------------------------------------------------
+
+    def _on_question(
+        self,
+        event: QuestionPosed | QuestionAnswered | QuestionNotAnswered | QuestionExpired | QuestionClosed,
+    ) -> list[Wanted]:
+        tag = f"question:{event.question_id}"
+        match event:
+            case QuestionPosed():
+                return self._question(event, _AGAIN if event.again else _ASKS)
+            case QuestionNotAnswered():
+                shown = self._open.get(tag)  # but perhaps not on the screen: a click closes it
+                posed = None if shown is None else shown.of
+                return self._question(posed, _NOT_PASSED_ON) if isinstance(posed, QuestionPosed) else []
+            case QuestionExpired(text=text):
+                return self._show(Notice(tag, "Too late to answer", text, transient=True))
+            case QuestionAnswered() | QuestionClosed():
+                return self._withdraw(tag)
+
+    def _question(self, posed: QuestionPosed, title: str) -> list[Wanted]:
+        question_id, body, actions = posed.question_id, posed.text, _APPROVE_REJECT
+        replies: dict[str, Event] = {
+            "approve": QuestionReplied(question_id, action="approve_all"),
+            "reject": QuestionReplied(question_id, action="cancel_all"),
+        }
+        if posed.kind == "intervention":
+            body, actions = f"{body}\nIn other words: omniid reply {question_id} …", _YES_NO
+            replies = {key: QuestionReplied(question_id, value=key) for key, _ in _YES_NO}
+        return self._show(Notice(f"question:{question_id}", title, body, actions), replies=replies, of=posed)
+
+    def _on_confirmation(self, event: ConfirmationAsked | ConfirmationAnswered) -> list[Wanted]:
+        take_id = event.take_id
+        if isinstance(event, ConfirmationAnswered):
+            return self._withdraw(_CONFIRMATION, take_id)
+        notice = Notice(_CONFIRMATION, "Did you say this?", f"“{event.text}”\n{_WHY[event.why]}", _YES_NO)
+        replies = {
+            key: ConfirmationAnswered(take_id, accepted=key == "yes", by="notification") for key, _ in _YES_NO
+        }
+        return self._show(notice, about=take_id, replies=replies)
+
+    def _on_sign_in(self, event: SignInStarted | PageOpened | SignInRefused | SignInEnded) -> list[Wanted]:
+        tag = f"sign-in:{event.sign_in_id}"
+        match event:
+            case SignInStarted(text=text, problem=problem):
+                return self._sign_in(event, f"{text}\n{problem}" if problem else text)
+            case PageOpened(problem=problem):
+                return [] if problem is None else self._sign_in_again(tag, problem)
+            case SignInRefused(text=text):
+                return self._sign_in_again(tag, text)
+            case SignInEnded(outcome="expired", text=text):
+                return self._show(Notice(tag, "You did not sign in", text))
+            case SignInEnded():
+                return self._withdraw(tag)
+
+    def _sign_in_again(self, tag: str, text: str) -> list[Wanted]:
+        """It is still open, and something has happened to it."""
+        shown = self._open.get(tag)
+        started = None if shown is None else shown.of
+        return self._sign_in(started, text) if isinstance(started, SignInStarted) else []
+
+    def _sign_in(self, started: SignInStarted, text: str) -> list[Wanted]:
+        """The address comes first, so that it is seen however long the text is."""
+        body = f"{started.shown}\n{text}" if started.shown else text
+        opens = () if started.url is None else (("default", _OPEN_PAGE), ("open", _OPEN_PAGE))
+        replies = {key: SignInReopened(started.sign_in_id) for key, _ in opens}
+        notice = Notice(f"sign-in:{started.sign_in_id}", "Please sign in", body, opens)
+        return self._show(notice, replies=replies, lasting=True, of=started)
+
+    # --- commands -----------------------------------------------------------------------------------------
+
+    def _on_command(
+        self, event: CommandQueued | AttemptBegun | CommandMoved | AnswerUnwanted | CommandRejected
+    ) -> list[Wanted]:
+        match event:
+            case CommandQueued(command_id=command_id, kind=kind, message=message):
+                self._remember(command_id, _Command(kind, message[:_KEPT_CHARS]))
+                return self._queued(command_id, kind, message)
+            case AttemptBegun(command_id=command_id, kind=kind):
+                if command_id not in self._commands:
+                    self._remember(command_id, _Command(kind))
+                return self._on_its_way(command_id)
+            case AnswerUnwanted(command_id=command_id):
+                self._remember(command_id, replace(self._command(command_id), unwanted=True))
+                return self._withdraw(_CONVERSATION, command_id)
+            case CommandRejected(command_id=command_id, reason=reason):
+                wanted = self._command(command_id).kind == "voice" or self._settings.replies == "always"
+                return self._say(_FAILED, f"Not done: {reason}.", about=command_id) if wanted else []
+            case CommandMoved(state=State.UNCERTAIN, command_id=command_id):
+                return self._became_uncertain(command_id)
+            case CommandMoved(command_id=command_id, state=state):
+                return [*self._now_certain(command_id), *self._moved(command_id, state)]
+
+    def _remember(self, command_id: str, command: _Command) -> None:
+        self._commands.pop(command_id, None)
+        self._commands[command_id] = command
+        while len(self._commands) > _MOST_KNOWN:
+            self._commands.popitem(last=False)
+
+    def _command(self, command_id: str) -> _Command:
+        return self._commands.get(command_id, _Command("text"))
+
+    def _queued(self, command_id: str, kind: Kind, message: str) -> list[Wanted]:
+        if kind != "voice":
+            return []
+        if self._is_away:
+            return self._say(_WAITS, message, about=command_id)
+        if self._settings.replies == "never":
+            return []
+        return self._say("You said", message, about=command_id)
+
+    def _on_its_way(self, command_id: str) -> list[Wanted]:
+        """A notice that says it waits is no longer true."""
+        shown = self._open.get(_CONVERSATION)
+        if shown is None or shown.about != command_id or shown.notice.title != _WAITS:
+            return []
+        if self._settings.replies == "never":
+            return self._withdraw(_CONVERSATION)
+        return self._say("You said", shown.notice.body, about=command_id)
+
+    def _moved(self, command_id: str, state: State) -> list[Wanted]:
+        if state in {State.CANCELLED, State.DROPPED}:
+            return self._withdraw(_CONVERSATION, command_id)
+        if state is not State.EXPIRED or self._command(command_id).kind != "voice":
+            return []
+        body = f"{self._quoted(command_id)}It has waited for too long. Say it again if you still want it."
+        return self._say("This was not sent", body, about=command_id)
+
+    def _quoted(self, command_id: str) -> str:
+        message = self._command(command_id).message
+        return f"“{message}”\n" if message else ""
+
+    def _became_uncertain(self, command_id: str) -> list[Wanted]:
+        if command_id in self._uncertain:
+            return []
+        has_own = sum(self._uncertain.values()) < _MOST_UNCERTAIN
+        self._uncertain[command_id] = has_own
+        if len(self._uncertain) > _MOST_KNOWN:
+            self._uncertain.popitem()
+        if not has_own:
+            return self._count_the_rest()
+        body = f"{self._quoted(command_id)}It may have been done already. Nothing is repeated by itself."
+        notice = Notice(
+            f"{_UNCERTAIN}:{command_id}",
+            "Was this done?",
+            body,
+            (("retry", "Send it again"), ("drop", "Drop it")),
+        )
+        replies = {
+            "retry": FateDecided(command_id, again=True),
+            "drop": FateDecided(command_id, again=False),
+        }
+        return self._show(notice, about=command_id, replies=replies)
+
+    def _now_certain(self, command_id: str) -> list[Wanted]:
+        has_own = self._uncertain.pop(command_id, None)
+        if has_own is None:
+            return []
+        return self._withdraw(f"{_UNCERTAIN}:{command_id}") if has_own else self._count_the_rest()
+
+    def _count_the_rest(self) -> list[Wanted]:
+        """Of the commands that have no notice of their own."""
+        number = len(self._uncertain) - sum(self._uncertain.values())
+        if not number:
+            return self._withdraw(_UNCERTAIN)
+        many = "One more command" if number == 1 else f"{number:,} more commands"
+        body = f"{many} may have been done already. `omniid outbox list` shows them; nothing is repeated."
+        return self._show(Notice(_UNCERTAIN, "Was this done?", body))
+
+    # --- takes, replies, messages -------------------------------------------------------------------------
+
+    def _on_take(
+        self,
+        event: CaptureOpened | CaptureEnded | TakeEmpty | TakeFailed | TakeGivenUp | CommandRefused,
+    ) -> list[Wanted]:
+        take_id = event.take_id
+        match event:
+            case CaptureOpened():
+                listens = self._settings.listening
+                return self._say("I am listening", "", about=take_id, transient=True) if listens else []
+            case CaptureEnded():
+                shown = self._open.get(_CONVERSATION)
+                return self._withdraw(_CONVERSATION, take_id) if shown and shown.notice.transient else []
+            case TakeEmpty(reason="cancelled"):
+                return []
+            case TakeEmpty(reason="too_short") if _CONFIRMATION in self._open:
+                return []  # a tap is an answer
+            case TakeEmpty(reason=reason):
+                why = _NOTHING.get(reason, "There was nothing to understand.")
+                return self._say("I heard nothing", why, about=take_id, transient=True)
+            case TakeFailed(message=message) | TakeGivenUp(message=message) | CommandRefused(message=message):
+                return self._say(_FAILED, message, about=take_id)
+
+    def _reply(self, command_id: str, kind: Kind, reply: Reply) -> list[Wanted]:
+        replies = self._settings.replies
+        wanted = replies == "always" or (replies == "voice" and kind == "voice")
+        if not wanted or self._command(command_id).unwanted or reply.outcome == "needs_auth":
+            return []
+        title = _FAILED if reply.outcome == "failed" else "omniid"
+        return self._say(title, reply.content, about=command_id)
+
+    def _message(self, event: MessageArrived) -> list[Wanted]:
+        """What the server says by itself, and answers that nobody waits for; not news of work, nor echoes."""
+        note = event.note
+        is_for_people = note is None or (note.kind in {"notification", "message"} and note.sender != "user")
+        if not event.text or not is_for_people or self._settings.replies == "never":
+            return []
+        title = "omniid" if note is None else _CATEGORIES.get(note.category, "omniid")
+        return self._show(Notice(_MESSAGE, title, event.text), about=event.command_id)
