@@ -34,6 +34,7 @@ Kind = Literal["voice", "text"]
 Page = Literal["closed", "opening", "opened"]
 
 _AGAIN = "signed in, so it goes again"
+_FRESH_PAGE = "sent again for another page to sign in at"
 _REFUSED = "You have not signed in. Your command waits for ten minutes: sign in after all, or drop it."
 _STILL = "The assistant still asks you to sign in."
 _EXPIRED = "Nobody has signed in, so your command has expired. It is kept, and can be sent again."
@@ -59,6 +60,7 @@ class SignIn:
     retried: set[str] = field(default_factory=set)  # commands that have gone again, and are not over yet
     state: Literal["open", "refused", "passed"] = "open"
     page: Page = "closed"
+    wants_page: bool = False  # the user has asked for another; it is opened when the backend names it
     problem: str | None = None
 
     @property
@@ -104,7 +106,7 @@ class SignIns:
                 return self._on_found(event, now)
             case SignInReopened(sign_in_id=sign_in_id):
                 known = self.open.get(sign_in_id)
-                return [] if known is None else _open_page(known)
+                return [] if known is None else self._reopen(known)
             case PageOpened():
                 return self._on_page(event)
             case SignInReturned(command_id=command_id, accepted=accepted):
@@ -163,17 +165,17 @@ class SignIns:
 
     def _join(self, known: SignIn, command_id: str, kind: Kind, link: Link, now: float) -> list[Effect]:
         """Its page is not opened again by itself: that could go on for ever."""
-        went_again = command_id in known.retried
         known.retried.discard(command_id)
         known.waiting[command_id] = kind
         known.until = now + SIGN_IN_WITHIN_S
         known.link = known.link if link.url is None else link
-        was_passed = known.state == "passed"
-        known.state = "open" if was_passed else known.state
-        return [
-            *([_started(known)] if was_passed else []),
-            *(self._tell(_STILL, kind, command_id) if went_again else []),
-        ]
+        if known.wants_page:
+            known.wants_page = False
+            return [_started(known), *_open_page(known)]
+        if known.state != "passed":
+            return []
+        known.state = "open"
+        return [_started(known), *self._tell(_STILL, kind, command_id)]
 
     def _on_found(self, found: SignInFound, now: float) -> list[Effect]:
         """Its page may have been opened before: the user is shown it, and no browser is bothered."""
@@ -199,6 +201,16 @@ class SignIns:
         first_problem = event.problem is not None and known.problem is None
         known.page, known.problem = "closed" if event.problem else "opened", event.problem
         return self._tell(f"{event.problem} {_NO_PAGE}", known.kind) if first_problem else []
+
+    def _reopen(self, known: SignIn) -> list[Effect]:
+        """Where the user has said no, the page is used up: its commands ask the backend for another."""
+        if known.state != "refused":
+            return _open_page(known)
+        again: list[Effect] = [PutBack(command_id, _FRESH_PAGE) for command_id in known.waiting]
+        known.retried |= known.waiting.keys()
+        known.waiting.clear()
+        known.state, known.page, known.wants_page = "open", "opening", True
+        return again
 
     # --- how it goes -------------------------------------------------------------------------------------
 

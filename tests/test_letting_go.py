@@ -11,7 +11,7 @@ from support.moments import at
 from omniid.assistant import Assistant, AssistantSettings
 from omniid.control.stream import EventHub
 from omniid.effects import Effect, StartCapture
-from omniid.events import Event, KeyPressed, KeyReleased, Manner, SpeechRequested
+from omniid.events import ClockTicked, Event, KeyPressed, KeyReleased, Manner
 from omniid.letting_go import LettingGo
 from omniid.reactor import Reactor
 from omniid.timeline import Timelines
@@ -39,7 +39,7 @@ def test_a_release_reaches_the_ear_while_a_disk_holds_up_the_events(mode: str, t
         async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             group.create_task(reactor.run(perform))
             reactor.post_nowait(KeyPressed("key", "t1", Manner(mode)))  # type: ignore[arg-type]
-            reactor.post_nowait(SpeechRequested("u1", "Hi"))
+            reactor.post_nowait(ClockTicked())
             await stalled.wait()
             letting_go.of_key("other")
             letting_go.of_key("key")

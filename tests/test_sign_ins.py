@@ -220,6 +220,38 @@ def test_a_no_on_the_page_is_told_once_and_may_become_a_yes() -> None:
     assert region.again == ["c1"]
 
 
+def test_after_a_no_another_page_is_asked_for_and_opened_once() -> None:
+    region = Region()
+    region.wanted("c1")
+    region.wanted("c2")
+    region.handle(SignInReturned("c1", accepted=False))
+    told = len(region.told)
+
+    region.handle(SignInReopened("s1"))
+    assert region.again == ["c1", "c2"]
+    assert (region.sign_ins.open["s1"].state, pages(region)) == ("open", [("opening", None)])
+    for command_id in ("c1", "c2"):
+        region.goes_again(command_id)
+        region.wanted(command_id, GOOGLE_AGAIN)
+
+    assert region.opened == [GOOGLE, GOOGLE_AGAIN]
+    assert region.open == {"s1": ["c1", "c2"]}
+    assert len(region.told) == told
+
+
+def test_after_a_no_the_page_may_be_one_of_another_address() -> None:
+    region = Region()
+    region.wanted("c1")
+    region.handle(SignInReturned("c1", accepted=False))
+
+    region.handle(SignInReopened("s1"))
+    region.goes_again("c1")
+    region.wanted("c1", OTHER)
+
+    assert region.opened == [GOOGLE, OTHER]
+    assert region.open == {"s2": ["c1"]}
+
+
 def test_nobody_signs_in_in_time() -> None:
     region = Region()
     region.wanted("c1", kind="voice")

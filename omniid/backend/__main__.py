@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +49,15 @@ def _run(options: argparse.Namespace) -> None:
     else:
         address = TcpAddress(options.host, options.port, options.allow_remote)
         token = read_token((options.token_file or data_dir / "token").expanduser().absolute())
-    asyncio.run(serve(Settings(address, data_dir, token, options.parent_fd)))
+    asyncio.run(serve(Settings(address, data_dir, token, options.parent_fd, _calendar_dirs(options))))
+
+
+def _calendar_dirs(options: argparse.Namespace) -> tuple[Path, ...]:
+    from omniid.backend.diary.shelf import usual_folders  # noqa: PLC0415 see _run()
+
+    if options.calendar_dir is None:
+        return usual_folders(os.environ, Path.home())
+    return tuple(folder.expanduser().absolute() for folder in options.calendar_dir)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
         "$OMNIID_BACKEND_TOKEN wins)",
     )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", required=True, help="where the tasks lie")
+    parser.add_argument(
+        "--calendar-dir",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="where calendars lie as .ics files, instead of the usual places (repeatable)",
+    )
     parser.add_argument(
         "--parent-fd", type=_descriptor, metavar="N", help="end when the other end of this descriptor closes"
     )

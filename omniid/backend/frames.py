@@ -8,7 +8,7 @@ from typing import Any
 from omniid.backend.records import Answered
 
 # `batch` is not among them: a frame with several commands is refused.
-FEATURES = ("correlate", "dedupe")
+FEATURES = ("correlate", "dedupe", "redirect")
 _SOURCE = {"source": "omniid local", "sourceType": "local"}
 
 
@@ -38,6 +38,24 @@ def response(answered: Answered) -> str:
         "timestamp": answered.at_ms,
     }
     return _text(frame, answered.request_id)
+
+
+def consent_needed(request_id: str, user_id: str, url: str, message: str, at_ms: int) -> str:
+    """The command is not done: the user has to allow it at `url`, and then it is to be sent again."""
+    data = {
+        "requiresAuth": True,
+        "authUrl": url,
+        "message": message,
+        "userId": user_id,
+        "action": "oauth_required",
+    }
+    return _text({"type": "response", "status": "success", "data": data, "timestamp": at_ms}, request_id)
+
+
+def consent_given(url: str, message: str, at_ms: int, *, success: bool) -> str:
+    """The user has decided at `url`; `success` where they have allowed it."""
+    data = {"action": "oauth_completed", "success": success, "authUrl": url, "message": message}
+    return _text({"type": "system", "data": data, "timestamp": at_ms})
 
 
 def _text(frame: dict[str, Any], request_id: str | None = None) -> str:

@@ -31,6 +31,10 @@ _RULES = {
     "make": "(add|create|make|set|set up|write|note|put|give me|make me)",
     "take_off": "(remove|delete|take|strike|drop|erase|scratch|wipe)",
     "finish": "(complete|finish|check off|tick off|cross off|check|tick|cross)",
+    "calendar": "[(my|the|our)] (calendar|calendars|agenda|diary|schedule)",
+    "events": "[(more|other|upcoming)] (appointment|appointments|meeting|meetings|event|events|plans)",
+    "i_have": "(do i have|have i got)",
+    "consent": "(access|consent|permission)",
     "unit": "(day|date|month|year|weekday|day of the week)",
 }
 
@@ -71,6 +75,42 @@ _TEMPLATES: Mapping[str, tuple[str, ...]] = {
         "(tell|show) me what you can do",
         "(who|what) are you",
         "what(['s]| is) possible",
+    ),
+    "upcoming": (
+        "(what|when)(['s]| is) [my|the] next (appointment|meeting|event) [(today|on <calendar>)]",
+        "(what|when) do i have (my|the|a) next (appointment|meeting|event)",
+        "what(['s]| is) [(up|coming up)] next (on|in) <calendar>",
+        "what(['s]| is) [(the|my)] next [(thing|entry|appointment|meeting|event)] (on|in) <calendar>",
+        "<read> [me] (my|the) next (appointment|meeting|event)",
+        "[my] next (appointment|meeting|event)",
+        "what(['s]| is) coming up [(on|in) <calendar>]",
+    ),
+    "agenda": (
+        "what(['s]| is| <i_have>) [(left|still|planned|scheduled)] (on|in) <calendar> [[for] {span}]",
+        "what(['s]| is) <calendar> [like] [for] {span}",
+        "what(['s]| is| <i_have>) (on|planned|scheduled|happening) [for] {span}",
+        "what do i have {span}",
+        "what(['re]| are) my (appointments|meetings|events|plans) [[for] {span}]",
+        "(what|which|how many) <events> (<i_have>|are there|are on <calendar>) [[for] {span}]",
+        "(<i_have>|are there|is there) [(any|an|a|some)] <events> [(on|in) <calendar>] [[for] {span}]",
+        "(<i_have>|is there) anything (on|in) <calendar> [[for] {span}]",
+        "<i_have> anything [(on|planned|scheduled)] [for] {span}",
+        "<read> [out] [me] [what(['s]| is) (on|in)] <calendar> [[for] {span}] [<aloud>]",
+        "<read> [out] [me] [(my|the)] <events> [[for] {span}] [<aloud>]",
+        "[any|my] <events> [for] {span}",
+        "<calendar> [[for] {span}]",
+    ),
+    "free": (
+        "(am i|are we|will i be) (free|available|busy|booked) [[for] {span}]",
+        "<i_have> [any] (time|free time|time free) [for] {span}",
+        "is my <calendar> (free|empty|clear|full) [for] {span}",
+        "is {span} (free|busy)",
+        "how busy am i {span}",
+    ),
+    "forget_calendar": (
+        "(forget|disconnect|unlink) [about] <calendar>",
+        "(stop reading|don't read|do not read|never read) <calendar> [(again|any more|anymore)]",
+        "(withdraw|revoke|remove|take back) [(my|your|the)] <consent> (to|for|from|of) <calendar>",
     ),
     "list_tasks": (
         "what(['s]| is) [there] [(left|still|next)] (on|in) <list> [(today|for today|right now|now)]",
@@ -137,6 +177,19 @@ _TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "add_loosely": ("add {task}",),
 }
 
+_WEEKDAYS = "(monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
+_PARTS = "(morning|afternoon|evening|night)"
+_SPANS = (
+    "[for] today",
+    "tonight",
+    f"this {_PARTS}",
+    f"tomorrow [{_PARTS}]",
+    "[the] day after tomorrow",
+    "[(on|in)] (this|next) week",
+    "[(on|at)] (this|the) weekend",
+    f"[(on|this|next|coming)] {_WEEKDAYS} [{_PARTS}]",
+)
+
 # Said around a command, never part of it. "thanks" only behind a mark: "remind me to say thanks" is a task.
 _LEAD = re.compile(
     r"^(?:(?:hey|hi|hello|okay|ok|so|well|um+|uh+|erm|now|and|please|kindly|just|omnii?d?|go ahead and"
@@ -201,7 +254,11 @@ def _intents() -> Intents:
                 for name, templates in _TEMPLATES.items()
             },
             "expansion_rules": _RULES,
-            "lists": {"task": {"wildcard": True}, "when": {"wildcard": True}},
+            "lists": {
+                "task": {"wildcard": True},
+                "when": {"wildcard": True},
+                "span": {"values": [{"in": words, "out": words} for words in _SPANS]},
+            },
         }
     )
 

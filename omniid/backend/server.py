@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import http
 import json
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from websockets.asyncio.server import Server, ServerConnection
+from websockets.asyncio.server import Server, ServerConnection, broadcast
 from websockets.asyncio.server import serve as listen
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from omniid.backend import conversation, frames, lifetime
+from omniid.backend.consent.door import Door
 from omniid.backend.desk import Desk
+from omniid.backend.diary.shelf import Shelf
 from omniid.backend.listening import listening
-from omniid.backend.settings import Settings
+from omniid.backend.settings import Settings, TcpAddress
 from omniid.backend.store import Store
 from omniid.protocol.messages import SUBPROTOCOL_JSON, CommandPayload
 
@@ -46,8 +49,12 @@ async def serve(settings: Settings) -> None:
         listening(settings.address) as listener,
         ThreadPoolExecutor(1, thread_name_prefix="desk") as thread,
         lifetime.watched(settings.parent_fd) as ended,
+        contextlib.closing(Shelf(settings.calendar_dirs)) as shelf,
+        contextlib.closing(Door(reaches_others=_reaches_others(settings))) as door,
     ):
-        server = await _listen(listener, settings.token, Reception(Desk(store), thread))
+        clients = Clients()
+        reception = Reception(Desk(store, shelf, door, clients.announce), thread, clients)
+        server = await _listen(listener, settings.token, reception)
         try:
             _say_ready(listener)
             await ended.wait()
@@ -55,25 +62,57 @@ async def serve(settings: Settings) -> None:
             await _close(server)
 
 
+class Clients:
+    """Everybody who is connected; made in the loop's thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connections: set[ServerConnection] = set()
+
+    @contextlib.contextmanager
+    def greeted(self, connection: ServerConnection) -> Iterator[None]:
+        """Counts a connection in, which has had its hello."""
+        self._connections.add(connection)
+        try:
+            yield
+        finally:
+            self._connections.discard(connection)
+
+    def announce(self, frame: str) -> None:
+        """Sends a frame to all of them, from any thread; waits for none."""
+        try:
+            self._loop.call_soon_threadsafe(self._broadcast, frame)
+        except RuntimeError:
+            _log.debug("nobody is left to tell: the loop has ended")
+
+    def _broadcast(self, frame: str) -> None:
+        broadcast(self._connections, frame)
+
+
 class Reception:
     """Speaks with every client. The desk has one thread, so commands of all clients are done one by one."""
 
-    def __init__(self, desk: Desk, thread: Executor) -> None:
+    def __init__(self, desk: Desk, thread: Executor, clients: Clients) -> None:
         self._desk = desk
         self._thread = thread
+        self._clients = clients
 
     async def converse(self, connection: ServerConnection) -> None:
         """One connection, until it closes. Commands in their order; the rest is answered at once."""
         waiting: asyncio.Queue[CommandPayload] = asyncio.Queue(_MAX_WAITING)
         try:
             await connection.send(frames.hello())
-            async with asyncio.TaskGroup() as tasks:
-                worker = tasks.create_task(self._work(connection, waiting))
-                async for raw in connection:
-                    await self._receive(connection, raw, waiting)
-                worker.cancel()
+            with self._clients.greeted(connection):
+                await self._serve(connection, waiting)
         except* ConnectionClosed as closed:
             _log.debug("a connection closed: %s", closed.exceptions[0])
+
+    async def _serve(self, connection: ServerConnection, waiting: asyncio.Queue[CommandPayload]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            worker = tasks.create_task(self._work(connection, waiting))
+            async for raw in connection:
+                await self._receive(connection, raw, waiting)
+            worker.cancel()
 
     async def _receive(
         self, connection: ServerConnection, raw: str | bytes, waiting: asyncio.Queue[CommandPayload]
@@ -109,6 +148,10 @@ async def _listen(listener: socket.socket, token: str | None, reception: Recepti
         close_timeout=_CLOSES_WITHIN_S,
         server_header=None,
     )
+
+
+def _reaches_others(settings: Settings) -> bool:
+    return isinstance(settings.address, TcpAddress) and settings.address.allow_remote
 
 
 def _refusal(connection: ServerConnection, request: Request, token: str | None) -> Response | None:

@@ -31,12 +31,16 @@ class TcpAddress:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`token` is asked of a client where it is set. At the end of file on `parent_fd` the backend ends."""
+    """`token` is asked of a client where it is set. At the end of file on `parent_fd` the backend ends.
+
+    In `calendar_dirs` calendars may lie; they are read once the user has allowed it.
+    """
 
     address: UnixAddress | TcpAddress
     data_dir: Path
     token: str | None = None
     parent_fd: int | None = None
+    calendar_dirs: tuple[Path, ...] = ()
 
 
 def read_token(path: Path) -> str:

@@ -62,6 +62,48 @@ PLAIN = {
         "Could you read my tasks out loud?",
         "what tasks do I have",
     ],
+    "agenda": [
+        "what is on my calendar today",
+        "What's on my calendar?",
+        "What’s on my calendar tomorrow?",
+        "what is on my calendar this week",
+        "What do I have on my calendar this weekend?",
+        "What appointments do I have on Monday?",
+        "How many meetings do I have tomorrow?",
+        "Do I have any meetings today?",
+        "Do I have anything on tomorrow?",
+        "What do I have planned for next week?",
+        "What's on tonight?",
+        "Read me my calendar for tomorrow, please.",
+        "Show me my schedule for the day after tomorrow.",
+        "List my appointments for this week.",
+        "Any meetings tomorrow?",
+        "Hey Omni, check my calendar",
+        "what do I have tomorrow",
+        "my calendar",
+    ],
+    "upcoming": [
+        "What's my next appointment?",
+        "when is my next meeting",
+        "What's next on my calendar?",
+        "What is coming up?",
+        "Tell me my next event.",
+        "next appointment",
+    ],
+    "free": [
+        "Am I free tomorrow?",
+        "am i free",
+        "Am I busy this evening?",
+        "Am I free on Friday afternoon?",
+        "Do I have time tomorrow afternoon?",
+        "Is tomorrow free?",
+    ],
+    "forget_calendar": [
+        "Forget my calendar.",
+        "Disconnect my calendar, please.",
+        "Stop reading my calendar.",
+        "Revoke access to my calendar",
+    ],
     "clear_tasks": [
         "clear my list",
         "Remove all tasks.",
@@ -72,7 +114,6 @@ PLAIN = {
     "unknown": [
         "what's the weather",
         "Send an email to Ann.",
-        "What's on my calendar today?",
         "play some music",
         "schedule a meeting with Bob",
         "",
@@ -146,6 +187,20 @@ WITH_TASK = [
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in PLAIN.items() for text in texts])
 def test_a_sentence_is_understood(name: str, text: str) -> None:
     assert recognise(text).name == name
+
+
+SPANS = [
+    ("what is on my calendar today", "today"),
+    ("What's on my calendar this week?", "this week"),
+    ("Am I free on Friday afternoon?", "on Friday afternoon"),
+    ("Do I have any meetings the day after tomorrow?", "the day after tomorrow"),
+    ("Am I free?", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "span"), SPANS)
+def test_the_days_asked_for_are_cut_out(text: str, span: str) -> None:
+    assert recognise(text).slots.get("span", "").rstrip("?") == span
 
 
 @pytest.mark.parametrize(("name", "text", "task"), WITH_TASK)

@@ -11,98 +11,20 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect, unix_connect
+from support.backend_process import DEADLINE_S, URL, Backend, replies, running, talk, words
+from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
-
-DEADLINE_S = 30.0
-URL = "ws://localhost/ws?userId=u"
-
-
-class Backend:
-    def __init__(self, *arguments: str, environment: dict[str, str] | None = None, **options: Any) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "omniid.backend", *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **(environment or {})},
-            **options,
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        self.said: dict[str, Any] = json.loads(line) if line else {}
-
-    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        """Return code and what it said on stderr."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        return self.wait()
-
-    def wait(self) -> tuple[int, str]:
-        _, errors = self.process.communicate(timeout=DEADLINE_S)
-        return self.process.returncode, errors
-
-
-@contextmanager
-def running(*arguments: str, **options: Any) -> Iterator[Backend]:
-    backend = Backend(*arguments, **options)
-    try:
-        assert backend.said.get("ready") is True, backend.wait()
-        yield backend
-    finally:
-        backend.end(signal.SIGKILL)
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> list[str]:
     return ["--socket", str(tmp_path / "run" / "b.sock"), "--data-dir", str(tmp_path / "data")]
-
-
-def talk(
-    backend: Backend, conversation: Callable[[ClientConnection], Awaitable[None]], **options: Any
-) -> None:
-    async def main() -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            where = (
-                unix_connect(backend.said["socket"], URL, **options)
-                if "socket" in backend.said
-                else connect(backend.said["url"], **options)
-            )
-            async with where as link:
-                hello = json.loads(await link.recv())
-                assert hello == {"type": "hello", "payload": {"features": ["correlate", "dedupe"]}}
-                await conversation(link)
-
-    asyncio.run(main())
-
-
-def command(message: str, request_id: str) -> str:
-    payload = {
-        "commandType": "text_command", "message": message, "userId": "u", "userTimezone": "Europe/Berlin",
-        "localDatetime": "2026-11-22T17:04:05+01:00", "requestId": request_id,
-    }  # fmt: skip
-    return json.dumps({"type": "command", "payload": payload, "timestamp": 1})
-
-
-def replies(backend: Backend, *messages: tuple[str, str]) -> list[dict[str, Any]]:
-    got: list[dict[str, Any]] = []
-
-    async def conversation(link: ClientConnection) -> None:
-        for message, request_id in messages:
-            await link.send(command(message, request_id))
-        got.extend([json.loads(await link.recv()) for _ in messages])
-
-    talk(backend, conversation)
-    return got
-
-
-def words(frame: dict[str, Any]) -> str:
-    return str(frame["data"]["message"])
 
 
 def refusal(backend: Backend, **options: Any) -> int:
@@ -337,3 +259,15 @@ def test_the_verb_starts_the_same_backend(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_what_only_a_consent_needs_is_not_loaded_before() -> None:
+    script = (
+        "import sys, omniid.backend.server;"
+        "print(sorted({'http.server', 'icalendar', 'recurring_ical_events', 'hassil'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout == "[]\n"

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from omniid.backend import conversation
+from omniid.backend.consent.door import Door
 from omniid.backend.desk import Desk
-from omniid.backend.records import Answered, Memory, Task
+from omniid.backend.diary.shelf import Shelf
+from omniid.backend.records import Answered, Consent, Memory, Task
 from omniid.backend.store import Store
 from omniid.errors import AlreadyRunningError, ConfigError, StorageError
 from omniid.protocol.messages import CommandPayload
@@ -23,7 +25,11 @@ from omniid.protocol.messages import CommandPayload
 NOW = datetime(2026, 11, 22, 16, 4, tzinfo=UTC)
 MEMORY = Memory(
     tasks=(Task(text="buy milk ☃", added=NOW),),
-    answered=(Answered(request_id="r", digest="d", done=True, message="m", suggestions=("s",), at_ms=1),),
+    answered=(
+        Answered(request_id="r", digest="d", done=True, message="m", suggestions=("s",), at_ms=1),
+        Answered(request_id="q", digest="d", done=False, message="m", at_ms=1, scope="calendar"),
+    ),
+    consents=(Consent(scope="calendar", folders=("/a b", "/ü"), at_ms=1),),
 )
 
 
@@ -32,6 +38,11 @@ def command(message: str, request_id: str) -> CommandPayload:
         command_type="text_command", message=message, user_id="u", user_timezone="UTC",
         local_datetime="2026-11-22T16:04:00+00:00", request_id=request_id,
     )  # fmt: skip
+
+
+def made(store: Store) -> Desk:
+    """A desk for what needs no calendar."""
+    return Desk(store, Shelf(()), Door(), lambda _frame: None)
 
 
 def said(frame: str) -> tuple[str, str]:
@@ -83,7 +94,7 @@ def test_a_damaged_file_is_set_aside_and_said(tmp_path: Path, damage: bytes) -> 
     (tmp_path / "tasks.json.damaged-1").write_bytes(b"an older one")
     (tmp_path / "tasks.json").write_bytes(damage)
     with Store(tmp_path) as store:
-        desk = Desk(store)
+        desk = made(store)
         first = said(desk.answer(command("what are my tasks", "1"), NOW))[1]
         second = said(desk.answer(command("what are my tasks", "2"), NOW))[1]
     assert "damaged" in first
@@ -93,8 +104,22 @@ def test_a_damaged_file_is_set_aside_and_said(tmp_path: Path, damage: bytes) -> 
     assert (tmp_path / "tasks.json.damaged-1").read_bytes() == b"an older one"
 
 
+def test_a_file_of_the_first_version_is_read_and_written_as_of_now(tmp_path: Path) -> None:
+    (tmp_path / "tasks.json").write_text(
+        '{"version":1,"tasks":[{"text":"buy milk","added":"2026-11-22T16:04:00Z"}],"answered":'
+        '[{"request_id":"r","digest":"d","done":true,"message":"m","suggestions":["s"],"at_ms":1}]}'
+    )
+    with Store(tmp_path) as store:
+        memory, notice = store.load()
+        assert (notice, memory.tasks) == ("", (Task(text="buy milk", added=NOW),))
+        assert (memory.answered[0].message, memory.answered[0].scope, memory.consents) == ("m", None, ())
+        store.save(memory)
+        assert store.load() == (memory, "")
+    assert json.loads((tmp_path / "tasks.json").read_text())["version"] == 2
+
+
 def test_a_newer_file_is_left_alone(tmp_path: Path) -> None:
-    newer = b'{"version":2,"tasks":{}}'
+    newer = b'{"version":3,"tasks":{}}'
     (tmp_path / "tasks.json").write_bytes(newer)
     with Store(tmp_path) as store, pytest.raises(StorageError, match="newer omniid"):
         store.load()
@@ -121,7 +146,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 
 def test_when_the_disk_refuses_nothing_is_changed_and_nothing_is_remembered(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
-        desk = Desk(store)
+        desk = made(store)
         assert said(desk.answer(command("add milk", "1"), NOW))[0] == "success"
         kept = (tmp_path / "tasks.json").read_bytes()
         with file_size_limit(64):
@@ -142,7 +167,7 @@ def test_when_the_disk_refuses_nothing_is_changed_and_nothing_is_remembered(tmp_
 def test_when_the_folder_vanishes_it_is_said(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     with Store(folder) as store:
-        desk = Desk(store)
+        desk = made(store)
         shutil.rmtree(folder)
         status, words = said(desk.answer(command("add milk", "1"), NOW))
         assert (status, words) == (
@@ -157,7 +182,7 @@ def test_a_command_that_breaks_a_skill_is_answered(tmp_path: Path, monkeypatch: 
         raise ZeroDivisionError("secret words")
 
     with Store(tmp_path) as store:
-        desk = Desk(store)
+        desk = made(store)
         monkeypatch.setattr(conversation, "recognise", broken)
         status, words = said(desk.answer(command("add milk", "1"), NOW))
     assert status == "error"

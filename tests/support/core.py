@@ -74,10 +74,13 @@ NO_FLAG = Flag(Path("/nonexistent/flag"))
 
 
 class NoPages:
-    """A machine without a browser."""
+    """A browser that nobody looks at."""
+
+    def __init__(self) -> None:
+        self.opened: list[tuple[str, str]] = []
 
     def open(self, sign_in_id: str, url: str) -> None:
-        raise AssertionError((sign_in_id, url))
+        self.opened.append((sign_in_id, url))
 
 
 def ear_performer(ear: Ear, folder: Path = Path("/nonexistent")) -> EarPerformer:

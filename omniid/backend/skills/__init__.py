@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from omniid.backend.skills import clock, manners, tasks
+from omniid.backend.records import Scope
+from omniid.backend.skills import calendar, clock, manners, tasks
 from omniid.backend.skills.request import Answer, Request
 
-__all__ = ["SAFE", "SKILLS", "Answer", "Request"]
+__all__ = ["NEEDS_CONSENT", "SAFE", "SKILLS", "Answer", "Request"]
 
 SKILLS: Mapping[str, Callable[[Request], Answer]] = {
     "time": clock.time,
@@ -15,6 +16,10 @@ SKILLS: Mapping[str, Callable[[Request], Answer]] = {
     "greeting": manners.greeting,
     "thanks": manners.thanks,
     "help": manners.helping,
+    "agenda": calendar.agenda,
+    "upcoming": calendar.upcoming,
+    "free": calendar.free,
+    "forget_calendar": calendar.forget,
     "list_tasks": tasks.listing,
     "clear_tasks": tasks.clear,
     "remind": tasks.remind,
@@ -26,3 +31,5 @@ SKILLS: Mapping[str, Callable[[Request], Answer]] = {
 }
 # These answer from the clock and from good manners alone.
 SAFE = frozenset({"time", "date", "greeting", "thanks"})
+# These read what other programs keep, and do so only where the user has allowed it.
+NEEDS_CONSENT: Mapping[str, Scope] = {"agenda": "calendar", "upcoming": "calendar", "free": "calendar"}

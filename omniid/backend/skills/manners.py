@@ -6,15 +6,15 @@ import re
 
 from omniid.backend.skills.request import Answer, Request
 
-_CAN = "I can tell you the time and the date, and keep your task list"
-_SUGGESTIONS = ("What time is it?", "Add buy milk to my tasks", "What are my tasks?")
+_CAN = "I can tell you the time, the date and what is on your calendar, and keep your task list"
+_SUGGESTIONS = ("What's on my calendar today?", "Add buy milk to my tasks", "What are my tasks?")
 _NOON, _EVENING = 12, 18
 
 # What people ask an assistant for, and how a sentence names what is missing.
 _TOPICS = tuple(
     (re.compile(rf"\b(?:{words})\b", re.IGNORECASE), missing)
     for words, missing in (
-        (r"calendars?|meetings?|appointments?|events?|agenda|schedule[ds]?", "look after your calendar"),
+        (r"calendars?|meetings?|appointments?|events?|agenda|schedule[ds]?", "do that with your calendar"),
         (r"e-?mails?|mails?|inbox", "read or send email"),
         (r"contacts?|phone numbers?|address book", "look after your contacts"),
         (r"weather|forecast|rain(?:ing|y)?|snow(?:ing)?|temperature|sunny|umbrella", "check the weather"),
@@ -40,7 +40,7 @@ def thanks(_request: Request) -> Answer:
 
 def helping(_request: Request) -> Answer:
     return Answer(
-        f"{_CAN}: say “add buy milk to my tasks”, “what are my tasks”, or “buy milk is done”.",
+        f"{_CAN}: say “add buy milk to my tasks”, “what are my tasks”, or “what is my next appointment”.",
         suggestions=_SUGGESTIONS,
     )
 

@@ -1,0 +1,146 @@
+"""What is on the user's calendar, in sentences fit for speaking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from omniid.backend.diary.events import Diary, Event
+from omniid.backend.skills.request import Answer, Request
+from omniid.backend.skills.spans import Span, named
+
+_SPOKEN_EVENTS = 8
+_NEAR_DAYS = 7
+# How far "what's next" looks, step by step: nearly always the first is enough.
+_AHEAD_DAYS = (_NEAR_DAYS, 92, 366)
+_NO_FOLDER = "I find no calendar on this computer: none of the folders in which I look is there."
+
+
+def agenda(request: Request) -> Answer:
+    """All that is left of the days asked for."""
+    span = named(request.slots.get("span", ""), request.now)
+    diary = _left(request, span)
+    if isinstance(diary, Answer):
+        return diary
+    if not diary.events:
+        more = " more" if _begun(span, request.now) else ""
+        return _answer(f"There is nothing{more} on your calendar {span.name}.", diary)
+    told = _told(diary.events, span, request.now)
+    return _answer(f"You have {_count(diary.events)} {span.name}: {told}.", diary)
+
+
+def upcoming(request: Request) -> Answer:
+    """The next that begins; one that lasts all day only where nothing else is to come."""
+    now = request.now
+    whole_day: Event | None = None
+    diary = Diary()
+    for days in _AHEAD_DAYS:
+        found = _read(request, now, now + timedelta(days=days))
+        if isinstance(found, Answer):
+            return found
+        diary = found
+        to_come = [event for event in diary.events if event.start > now]
+        at_an_hour = next((event for event in to_come if not event.all_day), None)
+        if at_an_hour is not None:
+            place = f", at {at_an_hour.place}" if at_an_hour.place else ""
+            return _answer(f"Next is {_titled(at_an_hour)}, {_when(at_an_hour, now)}{place}.", diary)
+        whole_day = whole_day or next(iter(to_come), None)
+    if whole_day is not None:
+        return _answer(f"Next is {_titled(whole_day)}, {_when(whole_day, now)}.", diary)
+    return _answer("There is nothing on your calendar in the year to come.", diary)
+
+
+def free(request: Request) -> Answer:
+    """Whether nothing takes up the time; what is only a note in the calendar does not."""
+    span = named(request.slots.get("span", ""), request.now)
+    diary = _left(request, span)
+    if isinstance(diary, Answer):
+        return diary
+    busy = [event for event in diary.events if event.busy]
+    rest = "for the rest of " if _begun(span, request.now) else ""
+    if not busy:
+        return _answer(f"You are free {rest}{span.name}.", diary)
+    told = _told(busy, span, request.now)
+    if any(event.all_day for event in busy):
+        return _answer(f"You are not free {span.name}: you have {told}.", diary)
+    return _answer(f"You are free {rest}{span.name}, but for {told}.", diary)
+
+
+def forget(request: Request) -> Answer:
+    if not request.permitted:
+        return Answer("I have no access to your calendar, so there is nothing to forget.")
+    return Answer(
+        "I have forgotten your calendar and won't read it again, unless you allow it anew.",
+        withdraws="calendar",
+    )
+
+
+def _left(request: Request, span: Span) -> Diary | Answer:
+    """What is left of the span, or why there is nothing to tell."""
+    if span.over:
+        return Answer(f"{span.name[0].upper()}{span.name[1:]} is over already.")
+    return _read(request, span.start, span.end)
+
+
+def _read(request: Request, start: datetime, end: datetime) -> Diary | Answer:
+    """What is there, or why there is nothing to tell."""
+    if not request.folders:
+        return Answer(_NO_FOLDER, done=False, lasting=False)
+    diary = request.read(start, end)
+    if diary.failed:
+        return Answer(diary.failed, done=False, lasting=False)
+    return diary
+
+
+def _answer(words: str, diary: Diary) -> Answer:
+    if diary.unread:
+        files = "One calendar file" if diary.unread == 1 else f"{diary.unread:,} calendar files"
+        words = f"{words} {files} could not be read, or not wholly."
+    return Answer(words)
+
+
+def _begun(span: Span, now: datetime) -> bool:
+    return span.start == now
+
+
+def _count(events: Sequence[Event]) -> str:
+    return "one appointment" if len(events) == 1 else f"{len(events):,} appointments"
+
+
+def _told(events: Sequence[Event], span: Span, now: datetime) -> str:
+    """As many as an ear can take in: "the dentist at 10 AM, and a call at noon"."""
+    told = [
+        f"{_titled(event)} {_hours(event, now) if span.one_day else _when(event, now)}" for event in events
+    ]
+    spoken = told[:_SPOKEN_EVENTS]
+    if len(told) > _SPOKEN_EVENTS:
+        spoken.append(f"{len(told) - _SPOKEN_EVENTS:,} more")
+    return spoken[0] if len(spoken) == 1 else f"{', '.join(spoken[:-1])}, and {spoken[-1]}"
+
+
+def _titled(event: Event) -> str:
+    return event.title.rstrip(".") or "something without a name"
+
+
+def _when(event: Event, now: datetime) -> str:
+    """The day, and the hour where there is one: "tomorrow at 10 AM"."""
+    if event.start <= now:
+        return _hours(event, now)
+    days = (event.start.date() - now.date()).days
+    day = (
+        f"{event.start:%A}" if days < _NEAR_DAYS else f"{event.start:%A}, {event.start.day} {event.start:%B}"
+    )
+    day = {0: "today", 1: "tomorrow"}.get(days, f"on {day}")
+    return f"{day}, all day" if event.all_day else f"{day} at {_clock(event.start)}"
+
+
+def _hours(event: Event, now: datetime) -> str:
+    if event.all_day:
+        return "all day"
+    return f"until {_clock(event.end)}" if event.start < now < event.end else f"at {_clock(event.start)}"
+
+
+def _clock(moment: datetime) -> str:
+    hour = f"{moment.hour % 12 or 12}"
+    minutes = f":{moment:%M}" if moment.minute else ""
+    return f"{hour}{minutes} {'AM' if moment.hour < 12 else 'PM'}"  # noqa: PLR2004 noon
