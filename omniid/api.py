@@ -59,6 +59,7 @@ from omniid.sign_ins import SignIn
 from omniid.storage.outbox import Command, Outbox
 from omniid.timeline import Timelines
 from omniid.user_api import UserVerbs
+from omniid.weblink import Link
 
 _WAITS_FOR = {
     "offline": "the link to be opened",
@@ -67,6 +68,7 @@ _WAITS_FOR = {
     "needs_token": "a new token: run `omniid auth login`",
     "stopped": "the link, which has stopped: see `omniid status`",
 }
+_NO_LINK = Link(None, None, "", None)
 _ASKS_THE_USER = frozenset({State.NEEDS_AUTH, State.UNCERTAIN})
 
 
@@ -401,16 +403,17 @@ class HouseVerbs:
 
 
 def _sign_in_view(sign_in: SignIn, now: float) -> SignInView:
+    link = _NO_LINK if sign_in.wants_page else sign_in.link
     return SignInView(
         id=sign_in.id,
         text=sign_in.text,
-        url=sign_in.link.url,
-        shown=sign_in.link.shown,
+        url=link.url,
+        shown=link.shown,
         problem=sign_in.problem,
         state="refused" if sign_in.state == "refused" else "open",
         opening=sign_in.page == "opening",
         opened=sign_in.page == "opened",
-        commands=list(sign_in.waiting),
+        commands=sorted({*sign_in.waiting, *sign_in.retried}),
         open_for_s=round(max(0.0, sign_in.until - now), 1),
     )
 

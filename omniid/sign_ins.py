@@ -60,6 +60,7 @@ class SignIn:
     retried: set[str] = field(default_factory=set)  # commands that have gone again, and are not over yet
     state: Literal["open", "refused", "passed"] = "open"
     page: Page = "closed"
+    used_up: bool = False  # its page may lead nowhere any more
     wants_page: bool = False  # the user has asked for another; it is opened when the backend names it
     problem: str | None = None
 
@@ -186,7 +187,9 @@ class SignIns:
             known.until = max(known.until, now + found.left_s)
             return []
         until = now + found.left_s
-        return [_started(self._add(found.command_id, found.kind, found.text, link, until))]
+        added = self._add(found.command_id, found.kind, found.text, link, until)
+        added.used_up = True
+        return [_started(added)]
 
     def _add(self, command_id: str, kind: Kind, text: str, link: Link, until: float) -> SignIn:
         self._number += 1
@@ -203,13 +206,14 @@ class SignIns:
         return self._tell(f"{event.problem} {_NO_PAGE}", known.kind) if first_problem else []
 
     def _reopen(self, known: SignIn) -> list[Effect]:
-        """Where the user has said no, the page is used up: its commands ask the backend for another."""
-        if known.state != "refused":
+        """A page that was said no to, or is of before a restart, may be dead: another one is asked for."""
+        if not known.used_up:
             return _open_page(known)
         again: list[Effect] = [PutBack(command_id, _FRESH_PAGE) for command_id in known.waiting]
         known.retried |= known.waiting.keys()
         known.waiting.clear()
-        known.state, known.page, known.wants_page = "open", "opening", True
+        known.state, known.page = "open", "opening"
+        known.used_up, known.wants_page = False, True
         return again
 
     # --- how it goes -------------------------------------------------------------------------------------
@@ -229,7 +233,7 @@ class SignIns:
     def _refuse(self, known: SignIn) -> list[Effect]:
         if known.state != "open":
             return []
-        known.state = "refused"
+        known.state, known.used_up = "refused", True
         return [Announce(SignInRefused(known.id, _REFUSED)), *self._tell(_REFUSED, known.kind)]
 
     def _end_if_over(

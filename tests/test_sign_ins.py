@@ -328,6 +328,12 @@ def test_what_waited_before_omniid_was_started_is_shown_and_bothers_no_browser()
     assert region.announced == [SignInStarted("s1", GOOGLE, GOOGLE, ASKS, None)]
     assert region.sign_ins.open["s1"].until == NOW + 80.0
 
+    region.handle(SignInReopened("s1"))  # a page of before may be dead
+    assert (region.opened, region.again) == ([], ["c1", "c2"])
+    region.goes_again("c1")
+    region.wanted("c1", OTHER)
+    assert region.opened == [OTHER]
+
 
 def test_a_server_cannot_fill_the_screen_with_pages() -> None:
     region = Region()

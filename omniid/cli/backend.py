@@ -33,6 +33,10 @@ def serve(
         typer.Option(help="With --port: the bearer token, made if missing; $OMNIID_BACKEND_TOKEN wins."),
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where the tasks lie.")] = None,
+    calendar_dir: Annotated[
+        list[Path] | None,
+        typer.Option(help="Where calendars lie as .ics files, instead of the usual places (repeatable)."),
+    ] = None,
     parent_fd: Annotated[
         int | None, typer.Option(min=0, help="End when the other end of this descriptor closes.")
     ] = None,
@@ -51,6 +55,7 @@ def serve(
         command += ["--port", str(port), "--host", host]
     if token_file is not None:
         command += ["--token-file", str(token_file)]
+    command += [word for folder in calendar_dir or [] for word in ("--calendar-dir", str(folder))]
     if parent_fd is not None:
         command += ["--parent-fd", str(parent_fd)]
     if allow_remote:

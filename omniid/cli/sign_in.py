@@ -71,9 +71,13 @@ def _what_waits(sign_in: dict[str, Any]) -> str:
 
 
 def _code(url: str) -> str | None:
-    """The address for a phone's camera, where somebody looks and the terminal can show it."""
+    """The address for a phone's camera, where somebody looks and the terminal can show it.
+
+    A page of this machine, which alone may be `http`, is nowhere for a phone.
+    """
     if (
-        not sys.stdout.isatty()
+        url.startswith("http:")
+        or not sys.stdout.isatty()
         or os.environ.get("TERM") == "dumb"
         or "utf" not in sys.stdout.encoding.lower()
     ):

@@ -190,8 +190,10 @@ def test_a_terminal_gets_a_code_where_no_browser_was_opened(
         ({"opened": False}, {"COLUMNS": "100", "TERM": "dumb"}),
         ({"opened": False}, {"COLUMNS": "100", "TERM": "xterm", "PYTHONIOENCODING": "latin-1"}),
         ({"opened": False, "url": None}, {"COLUMNS": "100", "TERM": "xterm"}),
+        ({"opened": False, "url": "http://127.0.0.1:8000/"}, {"COLUMNS": "100", "TERM": "xterm"}),
+        ({"opened": False, "opening": True}, {"COLUMNS": "100", "TERM": "xterm"}),
     ],
-    ids=["opened", "too narrow", "dumb", "no blocks", "not to be opened"],
+    ids=["opened", "too narrow", "dumb", "no blocks", "not to be opened", "this machine's", "being opened"],
 )
 def test_and_none_where_it_would_be_no_use(
     fields: dict[str, object],
@@ -203,7 +205,7 @@ def test_and_none_where_it_would_be_no_use(
     answers(monkeypatch, sign_in(**fields))
     shown, _ = on_a_terminal("auth", "status", **environment)
     assert shown.endswith("`omniid auth done`.\n")
-    assert URL in shown
+    assert str(fields.get("url") or URL) in shown
     assert "\x1b" not in shown
 
 

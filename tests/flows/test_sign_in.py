@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 from support import flow
+from support.browser import browser as chromium
+from support.browser import needs_browser
 from support.field import address, served
 from websockets.asyncio.server import ServerConnection
 
@@ -212,6 +215,60 @@ def test_an_address_that_may_not_be_opened_is_shown_with_what_to_do(
         backend.signed_in = True
         assert omniid(running, "auth", "done").returncode == 0
         flow.until(running, "command_moved", where=lambda data: data["state"] == "done")
+
+
+CALENDAR = """BEGIN:VCALENDAR
+VERSION:2.0
+PRODID:-//omniid//test//EN
+BEGIN:VEVENT
+UID:1
+DTSTAMP:20260101T000000Z
+DTSTART:20260101T090000Z
+DTEND:20260101T093000Z
+RRULE:FREQ=DAILY
+SUMMARY:Stand-up
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+@needs_browser
+def test_a_person_says_no_then_yes_on_the_embedded_backends_page(tmp_path: Path) -> None:
+    script, opened = browser(tmp_path / "browser")
+    calendars = tmp_path / "data" / "calendars"
+    calendars.mkdir(parents=True)
+    (calendars / "work.ics").write_text(CALENDAR.replace("\n", "\r\n"), encoding="utf-8")
+    with (
+        chromium() as window,
+        flow.daemon(tmp_path, {"speech": {"engine": "none"}}, BROWSER=script) as running,
+    ):
+        flow.until_ready(running)
+        command = ask(running, "what's on my calendar today")
+        assert command["state"] == "needs_auth"
+        _press(window, _latest(running, opened), "Deny")
+        flow.until(running, "sign_in_refused")
+
+        assert omniid(running, "auth", "open").returncode == 0
+        page = _press(window, _latest(running, opened), "Allow")
+
+        until_done(running, command["id"])
+        assert "You are signed in." in page
+        answered = running.client.call("GET", f"/v1/commands/{command['id']}")
+        assert "Stand-up" in answered["reply"]["content"]
+
+
+def _latest(running: PrivateDaemon, opened: Path) -> str:
+    flow.until(running, "page_opened")
+    return opened.read_text(encoding="utf-8").splitlines()[-1]
+
+
+def _press(window: Browser, url: str, button: str) -> str:
+    """The words of the page that follows."""
+    with window.new_page() as page:
+        page.goto(url)
+        page.get_by_role("button", name=button).click()
+        page.wait_for_url("**/signed-in/**")
+        return page.inner_text("body")
 
 
 def test_without_a_browser_the_address_is_printed_and_nothing_is_lost(tmp_path: Path) -> None:
