@@ -42,6 +42,10 @@ from omniid.events import (
     ConfirmationAnswered,
     Event,
     QuestionAnswered,
+    QuestionClosed,
+    QuestionExpired,
+    QuestionNotAnswered,
+    QuestionReplied,
     SignInConfirmed,
     SignInReopened,
     StorageFailed,
@@ -52,7 +56,6 @@ from omniid.listening import CONFIRM_WITHIN_S, Doubt
 from omniid.metrics import CONTENT_TYPE, Gauges, Metrics
 from omniid.moment import Moment
 from omniid.performer import GIVEN_UP, Asked, Performer
-from omniid.protocol.link import Answer
 from omniid.reactor import Reactor
 from omniid.session import Session
 from omniid.sign_ins import SignIn
@@ -68,6 +71,8 @@ _WAITS_FOR = {
     "needs_token": "a new token: run `omniid auth login`",
     "stopped": "the link, which has stopped: see `omniid status`",
 }
+_NO_QUESTION = "There is no open question {id!r}. GET /v1/questions lists them."
+_QUESTION_MOVED = (QuestionAnswered, QuestionNotAnswered, QuestionExpired, QuestionClosed)
 _NO_LINK = Link(None, None, "", None)
 _ASKS_THE_USER = frozenset({State.NEEDS_AUTH, State.UNCERTAIN})
 
@@ -161,6 +166,7 @@ class CommandVerbs:
 
     async def command_retry(self, call: Call) -> CommandView:
         command = await self._outbox.retry(call.id, self._clock().wall)
+        self._reactor.post_nowait(CommandMoved(command.id, command.state))
         self._reactor.post_nowait(CommandQueued(command.id, command.kind, command.message, again=True))
         self._session.wake()
         return self._view(command)
@@ -224,6 +230,7 @@ class BackendVerbs:
     ) -> None:
         self._assistant = assistant
         self._authority = authority
+        self._being_answered: set[str] = set()
         self._session = session
         self._reactor = reactor
         self._clock = clock
@@ -245,6 +252,7 @@ class BackendVerbs:
                         raw=question.asked.raw,
                     )
                     for question in self._assistant.questions.values()
+                    if not question.is_answered
                 ),
             ]
         )
@@ -260,21 +268,40 @@ class BackendVerbs:
 
     async def _answer_backend(self, call: Call) -> Accepted:
         question = self._assistant.questions.get(call.id)
-        if question is None:
-            raise NotFoundError(f"There is no open question {call.id!r}. GET /v1/questions lists them.")
+        if question is None or question.is_answered or question.id in self._being_answered:
+            raise NotFoundError(_NO_QUESTION.format(id=call.id))
         given: AnswerRequest = call.body
-        asked = question.asked
-        if (given.action is None) == (asked.kind == "approval"):
-            wanted = "action" if asked.kind == "approval" else "value"
-            raise BadRequestError(f"A question of the kind {asked.kind} is answered with {wanted!r}.")
-        answer = Answer(asked.session_id or "", given.step_id or asked.step_id, given.value, given.action)
-        if not self._session.answer(answer):
-            raise RefusedError(
-                "The link to the backend is away. The question stays open; answer it again soon.",
-                code="link_away",
-            )
-        self._reactor.post_nowait(QuestionAnswered(question.id))
-        return Accepted()
+        kind = question.asked.kind
+        if (given.action is None) == (kind == "approval"):
+            wanted = "action" if kind == "approval" else "value"
+            raise BadRequestError(f"A question of the kind {kind} is answered with {wanted!r}.")
+        reply = QuestionReplied(question.id, given.value, given.action, given.step_id)
+        match await self._outcome(reply):
+            case QuestionAnswered():
+                return Accepted()
+            case QuestionNotAnswered():
+                raise RefusedError(
+                    "The link to the backend is away. The question stays open; answer it again soon.",
+                    code="link_away",
+                )
+            case _:
+                raise NotFoundError(_NO_QUESTION.format(id=call.id))
+
+    async def _outcome(self, reply: QuestionReplied) -> Event:
+        """Give an answer, the only one at that time; what became of the question."""
+        outcome: asyncio.Queue[Event] = asyncio.Queue()
+
+        def watch(event: Event) -> None:
+            if isinstance(event, _QUESTION_MOVED) and event.question_id == reply.question_id:
+                outcome.put_nowait(event)
+
+        self._being_answered.add(reply.question_id)
+        try:
+            with self._reactor.observing(watch):
+                self._reactor.post_nowait(reply)
+                return await outcome.get()
+        finally:
+            self._being_answered.discard(reply.question_id)
 
     async def auth(self, _: Call) -> AuthView:
         return self._auth_view()
@@ -288,10 +315,10 @@ class BackendVerbs:
 
     async def auth_open(self, call: Call) -> AuthView:
         meant = self._sign_ins(call.body.id)
-        closed = next((each for each in meant if each.link.url is None), None)
-        if closed is not None:
-            raise RefusedError(str(closed.link.problem), code="no_page")
-        for each in meant:
+        with_page = [each for each in meant if each.link.url is not None]
+        if not with_page:
+            raise RefusedError(str(meant[0].link.problem), code="no_page")
+        for each in with_page:
             await self._reactor.handled(SignInReopened(each.id))
         return self._auth_view()
 
@@ -304,7 +331,8 @@ class BackendVerbs:
         known = self._assistant.sign_ins
         meant = [each for each in known.values() if sign_in_id in {None, each.id}]
         if not meant:
-            raise NotFoundError("No command waits for you to sign in: see `omniid auth status`.")
+            which = "" if sign_in_id is None else f" at {sign_in_id!r}"
+            raise NotFoundError(f"No command waits for you to sign in{which}: see `omniid auth status`.")
         return meant
 
     def _auth_view(self, *, resumed: int = 0) -> AuthView:
@@ -413,7 +441,7 @@ def _sign_in_view(sign_in: SignIn, now: float) -> SignInView:
         state="refused" if sign_in.state == "refused" else "open",
         opening=sign_in.page == "opening",
         opened=sign_in.page == "opened",
-        commands=sorted({*sign_in.waiting, *sign_in.retried}),
+        commands=sorted(sign_in.commands),
         open_for_s=round(max(0.0, sign_in.until - now), 1),
     )
 

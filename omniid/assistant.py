@@ -37,6 +37,7 @@ from omniid.events import (
     KeyPressed,
     KeyReleased,
     KeyToggled,
+    Kind,
     MachineWoke,
     MessageArrived,
     MicrophoneForbidden,
@@ -47,7 +48,6 @@ from omniid.events import (
     QuestionNotAnswered,
     QuestionReplied,
     SignInEvent,
-    SignInReported,
     SpeechRequested,
     StorageFailed,
     StorageWorks,
@@ -62,7 +62,7 @@ from omniid.line import Line, LineSettings, LinkState
 from omniid.listening import Capture, Doubt, KeyEvent, Listening, ListeningSettings, TakeEvent
 from omniid.questions import Question, Questions
 from omniid.sign_ins import SignIn, SignIns
-from omniid.voice import Kind, Rank, SpeakWhen, Voice
+from omniid.voice import Rank, SpeakWhen, Voice
 from omniid.workers.channel import (
     CaptureEnded,
     CaptureOpened,
@@ -92,6 +92,7 @@ _ListeningEvent = (
 )
 Microphone = Literal["closed", "open", "kept open", "kept shut"]
 
+_CONFIRMATION = "confirmation"
 _MOST_SPOKEN_COMMANDS = 100
 
 
@@ -162,7 +163,7 @@ class Assistant:
         self._voice = Voice(settings.speak_when, self._user_is_silent, self._is_silent)
         self._sign_ins = SignIns(self._voice.tell)
         self._line = Line(line or LineSettings(), self._tell, self._sign_ins.wanted)
-        self._questions = Questions(self._tell_question)
+        self._questions = Questions(self._tell_question, self._voice.withdraw)
         self._listening = Listening(
             listening or ListeningSettings(),
             self._state.problems,
@@ -281,8 +282,6 @@ class Assistant:
                 return [Decide(command_id, again)]
             case MessageArrived():
                 return self._on_message(event)
-            case SignInReported():
-                return self._sign_ins.handle(event, now)
             case _ if isinstance(event, get_args(SignInEvent)):
                 return self._sign_ins.handle(event, now)
             case _:
@@ -301,10 +300,9 @@ class Assistant:
 
     def _on_message(self, message: MessageArrived) -> list[Effect]:
         """What the server says of its own accord, where somebody may want to hear it."""
-        note, when = message.note, self._settings.speak_unsolicited
-        is_for_people = note is None or (note.kind in {"notification", "message"} and note.sender != "user")
+        when = self._settings.speak_unsolicited
         was_spoken = message.command_id in self._state.spoken
-        if not message.text or not is_for_people or when == "never" or (when == "voice" and not was_spoken):
+        if not message.is_for_people or when == "never" or (when == "voice" and not was_spoken):
             return []
         return self._voice.tell(message.text, "voice" if was_spoken else "text", message.command_id)
 
@@ -320,6 +318,8 @@ class Assistant:
                 effects = listening.on_take(event, now)
             case ConfirmationAsked() | ConfirmationAnswered() | ConfirmationDue():
                 effects = listening.on_confirmation(event)
+                if isinstance(event, ConfirmationAnswered):
+                    effects += self._voice.withdraw(_CONFIRMATION)
             case MachineWoke():
                 effects = listening.on_woke(now)
             case MicrophoneForbidden():
@@ -376,12 +376,18 @@ class Assistant:
     def _tell(self, text: str, kind: Kind, command_id: str | None = None) -> list[Effect]:
         return self._voice.tell(text, kind, command_id, Rank.REMARK if command_id is None else Rank.ANSWER)
 
-    def _tell_of_take(self, text: str, take_id: str | None = None) -> list[Effect]:
-        return [] if self._listening.is_silent(take_id) else self._voice.tell(text, "voice")
+    def _tell_of_take(self, text: str, take_id: str | None = None, *, asks: bool = False) -> list[Effect]:
+        if self._listening.is_silent(take_id):
+            return []
+        if asks:
+            return self._voice.tell(text, "voice", rank=Rank.QUESTION, about=_CONFIRMATION)
+        return self._voice.tell(text, "voice")
 
-    def _tell_question(self, asked: QuestionAsked, text: str) -> list[Effect]:
+    def _tell_question(self, question_id: str, asked: QuestionAsked, text: str) -> list[Effect]:
+        if self._is_silent(asked.command_id):
+            return []
         kind = self._line.in_flight.get(asked.command_id or "", "text")
-        return self._voice.tell(text, kind, rank=Rank.QUESTION)
+        return self._voice.tell(text, kind, rank=Rank.QUESTION, about=question_id)
 
     # --- the house ---------------------------------------------------------------------------------------
 
@@ -395,7 +401,7 @@ class Assistant:
                 return [*self._listening.on_ear_lost(message, now), *self._voice.next()]
             case WorkerFailed(worker=worker, message=message):
                 state.problems[worker] = message
-                return self._voice.mouth_lost(now) if worker == "mouth" else []
+                return []
             case WorkerStood(worker=worker):
                 state.problems.pop(worker, None)
                 if worker == "mouth":

@@ -23,7 +23,6 @@ from uvicorn.server import ServerState
 
 LIFETIME_S = 10.0  # of a connection: a browser needs one for a moment
 MAX_CONNECTIONS = 32
-MAX_REMEMBERED = 1_000  # pairs of a command and its outcome
 _MAX_HEAD_BYTES = 32_768
 _ENDED_WITHIN_S = 1.0
 _NAMES = ("127.0.0.1", "localhost")
@@ -53,8 +52,8 @@ _HEADERS = {
 class Callback:
     """Calls `on_return(command_id, accepted)` when a browser comes back from a sign-in.
 
-    `accepted` is False where the query names an `error`. A command and its outcome are told once.
-    An object is good for one `run`.
+    `accepted` is False where the query names an `error`. It is told each time: a command may need a second
+    sign-in. An object is good for one `run`.
     """
 
     def __init__(self, on_return: Callable[[str, bool], None]) -> None:
@@ -63,7 +62,6 @@ class Callback:
         self._sock: socket.socket | None = None
         self._port = 0
         self._bound = asyncio.Event()
-        self._told: dict[tuple[str, bool], None] = {}
 
     def url_for(self, command_id: str) -> str:
         """The address of a command's page, good for as long as this process runs.
@@ -129,16 +127,8 @@ class Callback:
         if request.method != "GET":
             return PlainTextResponse("This page can only be read.\n", 405, {**_HEADERS, "Allow": "GET"})
         accepted = "error" not in request.query_params
-        self._tell(command_id, accepted=accepted)
-        return HTMLResponse(_PAGE.format(words=_SIGNED_IN if accepted else _NOT_SIGNED_IN), headers=_HEADERS)
-
-    def _tell(self, command_id: str, *, accepted: bool) -> None:
-        if (command_id, accepted) in self._told:
-            return
-        self._told[command_id, accepted] = None
-        if len(self._told) > MAX_REMEMBERED:
-            del self._told[next(iter(self._told))]
         self._on_return(command_id, accepted)
+        return HTMLResponse(_PAGE.format(words=_SIGNED_IN if accepted else _NOT_SIGNED_IN), headers=_HEADERS)
 
     def _is_ours(self, command_id: str, codes: list[str]) -> bool:
         """Whether one of the codes is the command's: the server may have added a `state` of its own."""

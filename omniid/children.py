@@ -15,6 +15,7 @@ import structlog
 from omniid.config import Settings
 from omniid.events import EarEvent, Event, WorkerFailed, WorkerStood
 from omniid.workers.channel import (
+    MOUTH_LOST,
     ConfigureEar,
     ConfigureMouth,
     KeepMicrophoneShut,
@@ -135,7 +136,9 @@ class MouthPort:
             case WorkerReady(pid=pid):
                 self._post(WorkerStood("mouth", pid))
             case WorkerLost(message=message):
-                self._line.clear()
+                lost, self._line = self._line, deque()
+                for utterance_id in lost:
+                    self._post(SpeechFailed(utterance_id, MOUTH_LOST, message))
                 self._post(WorkerFailed("mouth", message))
             case _:
                 pass

@@ -30,6 +30,8 @@ from omniid.workers.channel import (
     VoiceNoted,
 )
 
+Kind = Literal["voice", "text"]
+
 # --- the user ---------------------------------------------------------------------------------------------
 
 
@@ -198,7 +200,7 @@ class CommandQueued:
     """The command is on disk. `again` marks one that was put back in the line."""
 
     command_id: str
-    kind: Literal["voice", "text"]
+    kind: Kind
     message: str
     take_id: str | None = None
     again: bool = False
@@ -218,7 +220,7 @@ class AttemptBegun:
     """The attempt is on disk and the command has been handed to the link."""
 
     command_id: str
-    kind: Literal["voice", "text"]
+    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,11 +306,12 @@ class QuestionPosed:
 
 @dataclass(frozen=True, slots=True)
 class QuestionReplied:
-    """The user answers a question: with a value, or with a decision about a draft."""
+    """The user answers a question: with a value, or with a decision about a draft, or a step of it."""
 
     question_id: str
     value: str | None = None
     action: ApprovalAction | None = None
+    step_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,7 +381,7 @@ class SettledHere:
     """A command that waited for the remote backend is done: the embedded one's answer is recorded."""
 
     command_id: str
-    kind: Literal["voice", "text"]
+    kind: Kind
     reply: Reply
 
 
@@ -420,7 +423,7 @@ class SignInFound:
     """A command that has waited for a sign-in since before omniid was started."""
 
     command_id: str
-    kind: Literal["voice", "text"]
+    kind: Kind
     text: str
     url: str | None
     left_s: float
@@ -543,6 +546,13 @@ class MessageArrived:
     note: Note | None = None
     command_id: str | None = None
 
+    @property
+    def is_for_people(self) -> bool:
+        """Whether it is new to the user: no news of a command in work, and not their own words."""
+        note = self.note
+        is_news = note is None or (note.kind in {"notification", "message"} and note.sender != "user")
+        return bool(self.text) and is_news
+
 
 @dataclass(frozen=True, slots=True)
 class FrameIgnored:
@@ -651,7 +661,8 @@ EarEvent = (
     | MicrophoneKept
 )
 SignInEvent = (
-    SignInStarted
+    SignInReported
+    | SignInStarted
     | SignInFound
     | SignInReopened
     | PageOpened

@@ -29,6 +29,7 @@ from omniid.events import (
     CommandUncertain,
     CommandWritten,
     Event,
+    Kind,
     LateReplyArrived,
     LineServed,
     LinkDialling,
@@ -48,7 +49,6 @@ from omniid.protocol.chat import Reply
 from omniid.protocol.pace import Pace
 
 LinkState = Literal["offline", "connecting", "ready", "waiting", "needs_token", "stopped"]
-Kind = Literal["voice", "text"]
 Tell = Callable[[str, Kind, str | None], list[Effect]]
 SignIn = Callable[[str, Kind, Reply, float], list[Effect]]
 

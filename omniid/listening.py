@@ -105,7 +105,7 @@ class _Take:
     owner: str
     manner: Manner
     pressed_at: float = 0.0
-    opened_at: float = 0.0
+    opened_at: float | None = None  # None: it is recognised once more, and nobody knows what was heard then
     held_s: float | None = None  # for how long it was to be heard; None where nobody knows
     latched: bool = False
     retried: bool = False
@@ -152,7 +152,7 @@ class _State:
 
 
 class Tell(Protocol):
-    def __call__(self, text: str, take_id: str | None = None) -> list[Effect]: ...
+    def __call__(self, text: str, take_id: str | None = None, *, asks: bool = False) -> list[Effect]: ...
 
 
 class Voice(Protocol):
@@ -164,7 +164,7 @@ class Voice(Protocol):
 
 
 class Listening:
-    """`tell(text, take_id=None)` says something to the user, about a take.
+    """`tell` says something to the user, about a take; where it `asks`, nothing goes before it.
 
     `problems` is the assistant's list of them, by part.
 
@@ -282,6 +282,7 @@ class Listening:
     def _close(self, now: float) -> list[Effect]:
         take = self._state.take
         assert take is not None  # noqa: S101 the callers have looked
+        assert take.opened_at is not None  # noqa: S101 it is being heard
         self._state.capture = "closing"
         take.held_s = now - take.opened_at
         return [StopCapture(take.id)]
@@ -388,7 +389,7 @@ class Listening:
             *replaced,
             Announce(ConfirmationAsked(take.id, said.text, doubt)),
             Cue("question"),
-            *self._tell(f"Did you say: {said.text}", take.id),
+            *self._tell(f"Did you say: {said.text}", take.id, asks=True),
             RemindLater(CONFIRM_WITHIN_S, ConfirmationDue(take.id)),
         ]
 
@@ -400,7 +401,8 @@ class Listening:
             return "cut_short"
         if said.confidence < self._settings.accept:
             return "unsure"
-        is_echo = any(sounds_like(said.text, spoken) for spoken in self._voice.said_at(take.opened_at))
+        heard = [] if take.opened_at is None else self._voice.said_at(take.opened_at)
+        is_echo = any(sounds_like(said.text, spoken, said.language) for spoken in heard)
         return "echo" if is_echo else None
 
     def _as_answer(self, text: str, *, is_sure: bool) -> list[Effect] | None:

@@ -23,6 +23,7 @@ from omniid.events import (
     ConfirmationAsked,
     Event,
     FateDecided,
+    Kind,
     LateReplyArrived,
     LinkDialling,
     LinkLost,
@@ -48,7 +49,6 @@ from omniid.protocol.chat import Reply
 from omniid.workers.channel import CaptureEnded, CaptureOpened, TakeEmpty, TakeFailed
 
 Replies = Literal["voice", "always", "never"]
-Kind = Literal["voice", "text"]
 
 _MOST_OPEN = 100
 _MOST_KNOWN = 1_000
@@ -269,7 +269,7 @@ class Notices:
             case SignInStarted(text=text, problem=problem):
                 return self._sign_in(event, f"{text}\n{problem}" if problem else text)
             case PageOpened(problem=problem):
-                return [] if problem is None else self._sign_in_again(tag, problem)
+                return self._sign_in_again(tag, problem)
             case SignInRefused(text=text):
                 return self._sign_in_again(tag, text)
             case SignInEnded(outcome="expired", text=text):
@@ -277,11 +277,14 @@ class Notices:
             case SignInEnded():
                 return self._withdraw(tag)
 
-    def _sign_in_again(self, tag: str, text: str) -> list[Wanted]:
-        """It is still open, and something has happened to it."""
+    def _sign_in_again(self, tag: str, text: str | None) -> list[Wanted]:
+        """It is still open, and something has happened to it; without a text, all is well again."""
         shown = self._open.get(tag)
         started = None if shown is None else shown.of
-        return self._sign_in(started, text) if isinstance(started, SignInStarted) else []
+        if shown is None or not isinstance(started, SignInStarted):
+            return []
+        again = self._sign_in(started, text or started.text)
+        return [] if again == [shown.notice] else again
 
     def _sign_in(self, started: SignInStarted, text: str) -> list[Wanted]:
         """The address comes first, so that it is seen however long the text is."""
@@ -360,7 +363,7 @@ class Notices:
         has_own = sum(self._uncertain.values()) < _MOST_UNCERTAIN
         self._uncertain[command_id] = has_own
         if len(self._uncertain) > _MOST_KNOWN:
-            self._uncertain.popitem()
+            self._uncertain.popitem()  # this one: the first of them have notices of their own
         if not has_own:
             return self._count_the_rest()
         body = f"{self._quoted(command_id)}It may have been done already. Nothing is repeated by itself."
@@ -425,9 +428,7 @@ class Notices:
 
     def _message(self, event: MessageArrived) -> list[Wanted]:
         """What the server says by itself, and answers that nobody waits for; not news of work, nor echoes."""
-        note = event.note
-        is_for_people = note is None or (note.kind in {"notification", "message"} and note.sender != "user")
-        if not event.text or not is_for_people or self._settings.replies == "never":
+        if not event.is_for_people or self._settings.replies == "never":
             return []
-        title = "omniid" if note is None else _CATEGORIES.get(note.category, "omniid")
+        title = "omniid" if event.note is None else _CATEGORIES.get(event.note.category, "omniid")
         return self._show(Notice(_MESSAGE, title, event.text), about=event.command_id)

@@ -79,7 +79,6 @@ from omniid.workers.channel import Say, SpeechFailed, StopSpeaking, ToMouth
 log = structlog.get_logger()
 
 GIVEN_UP = "given up by the user"
-_MOST_SPOKEN = 50_001  # characters: one more than the mouth reads, so that it sees that there was more
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +131,9 @@ class Parts:
     desk: Desk | None = None
 
 
+_Step = Move | PutBack | Decide
+
+
 class Performer:
     """Holds the parts that act. `debounce_s`: the same words from the same source are one command."""
 
@@ -146,7 +148,7 @@ class Performer:
         self._muted = parts.muted
         self._clock = clock
         self._latest = Latest(debounce_s)
-        self._unrecorded: list[Move] = []
+        self._unrecorded: list[_Step] = []
 
     async def perform(self, effect: Effect) -> list[Event]:
         """Do it; what came of it. A storage failure is an event too, and the daemon lives on."""
@@ -154,7 +156,7 @@ class Performer:
             return await self._perform(effect)
         except StorageError as error:
             log.error("storage failed", problem=error.message)  # noqa: TRY400 the sentence says it all
-            if isinstance(effect, Move):
+            if isinstance(effect, _Step):
                 self._unrecorded.append(effect)
             return [StorageFailed(error.message)]
         except (WorkerError, ProtocolError) as error:
@@ -205,14 +207,8 @@ class Performer:
             case SettleHere(command_id=command_id, kind=kind, reply=reply):
                 settled = await self._outbox.answer_here(command_id, reply, self._clock().wall)
                 return [] if settled is None else [*_moved([settled]), SettledHere(command_id, kind, reply)]
-            case Move():
-                return await self._move(effect)
-            case PutBack(command_id=command_id, reason=reason):
-                return await self._decided(
-                    self._outbox.put_back(command_id, self._clock().wall, reason=reason)
-                )
-            case Decide():
-                return await self._decide(effect)
+            case Move() | PutBack() | Decide():
+                return await self._step(effect)
             case OpenPage(sign_in_id=sign_in_id, url=url):
                 self._pages.open(sign_in_id, url)
             case ExpireOverdue():
@@ -278,6 +274,16 @@ class Performer:
         served = LineServed(effect.limit, len(commands), taken.held, refused)
         return [*events, *_moved(taken.uncertain), served]
 
+    async def _step(self, step: _Step) -> list[Event]:
+        match step:
+            case Move():
+                return await self._move(step)
+            case PutBack(command_id=command_id, reason=reason):
+                now = self._clock().wall
+                return await self._decided(self._outbox.put_back(command_id, now, reason=reason))
+            case Decide():
+                return await self._decide(step)
+
     async def _move(self, move: Move) -> list[Event]:
         now = self._clock().wall
         try:
@@ -314,7 +320,7 @@ class Performer:
         events: list[Event] = []
         while self._unrecorded:
             try:
-                events += await self._move(self._unrecorded[0])
+                events += await self._step(self._unrecorded[0])
             except StorageError as error:
                 return [*events, StorageFailed(error.message)]
             del self._unrecorded[0]
@@ -327,7 +333,7 @@ class Performer:
             words = "omniid has no voice: speech.engine is none."
             return [SpeechFailed(effect.utterance_id, "no_voice", words)]
         try:
-            self._mouth.send(Say(effect.utterance_id, effect.text[:_MOST_SPOKEN], effect.in_history))
+            self._mouth.send(Say(effect.utterance_id, effect.text, effect.in_history))
         except WorkerError as error:
             return [SpeechFailed(effect.utterance_id, error.code, error.message)]
         return [SpeechQueued(effect.utterance_id, effect.command_id)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from omniid.consent import Answering, answering
 from omniid.effects import Announce, AnswerQuestion, Cue, Effect, RemindLater
@@ -30,20 +31,29 @@ _HOW = {
 _AWAY = "I could not pass your answer on: the link is away. The question stays open."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question:
-    """Something the server asked; it is open until `until`, in monotonic seconds."""
+    """Something the server asked; it is open until `until`, in monotonic seconds.
+
+    `is_answered`: an answer is on its way, and there may be no second one.
+    """
 
     id: str
     asked: QuestionAsked
     until: float
+    is_answered: bool = False
+
+
+class Tell(Protocol):
+    def __call__(self, question_id: str, asked: QuestionAsked, text: str, /) -> list[Effect]: ...
 
 
 class Questions:
-    """`tell` says something about a command's question to the user."""
+    """`tell` says something about a question to the user; `withdraw` has that not said any more."""
 
-    def __init__(self, tell: Callable[[QuestionAsked, str], list[Effect]]) -> None:
+    def __init__(self, tell: Tell, withdraw: Callable[[str], list[Effect]]) -> None:
         self._tell = tell
+        self._withdraw = withdraw
         self._open: OrderedDict[str, Question] = OrderedDict()
         self._asked = 0
 
@@ -59,15 +69,13 @@ class Questions:
         match event:
             case QuestionAsked():
                 return self._on_asked(event, now)
-            case QuestionReplied(question_id=question_id, value=value, action=action):
-                question = self._open.get(question_id)
-                return [] if question is None else [_answer(question, value, action)]
+            case QuestionReplied():
+                return self._on_replied(event)
             case QuestionAnswered(question_id=question_id):
                 self._open.pop(question_id, None)
-                return []
+                return self._withdraw(question_id)
             case QuestionNotAnswered(question_id=question_id):
-                question = self._open.get(question_id)
-                return [] if question is None else self._tell(question.asked, _AWAY)
+                return self._on_not_answered(question_id)
             case QuestionDue(question_id=question_id):
                 return self._on_due(question_id, now)
 
@@ -83,25 +91,45 @@ class Questions:
         over = [each.id for each in self._open.values() if each.asked.command_id == event.command_id]
         for question_id in over:
             del self._open[question_id]
-        return [Announce(QuestionClosed(question_id)) for question_id in over]
+        return [effect for question_id in over for effect in self._close(question_id)]
+
+    def _close(self, question_id: str) -> list[Effect]:
+        return [Announce(QuestionClosed(question_id)), *self._withdraw(question_id)]
 
     def answer(self, text: str) -> list[Effect] | None:
         """What a take says to the latest question; None when it says nothing to it."""
-        if not self._open:
+        question = next((each for each in reversed(self._open.values()) if not each.is_answered), None)
+        if question is None:
             return None
-        question = next(reversed(self._open.values()))
         said: Answering | None = answering(question.asked.kind, text)
-        return None if said is None else [_answer(question, said.value, said.action)]
+        if said is None:
+            return None
+        question.is_answered = True
+        return [_answer(question, said.value, said.action)]
+
+    def _on_replied(self, replied: QuestionReplied) -> list[Effect]:
+        question = self._open.get(replied.question_id)
+        if question is None or question.is_answered:
+            return []
+        question.is_answered = True
+        return [_answer(question, replied.value, replied.action, replied.step_id)]
+
+    def _on_not_answered(self, question_id: str) -> list[Effect]:
+        question = self._open.get(question_id)
+        if question is None:
+            return []
+        question.is_answered = False
+        return self._tell(question_id, question.asked, _AWAY)
 
     def _on_asked(self, asked: QuestionAsked, now: float) -> list[Effect]:
         self._asked += 1
         question = Question(f"q{self._asked}", asked, now + asked.open_for_s)
         self._open[question.id] = question
-        while len(self._open) > _MOST:
-            self._open.popitem(last=False)
+        dropped = [self._open.popitem(last=False)[0]] if len(self._open) > _MOST else []
         remind = RemindLater(asked.open_for_s / 2, QuestionDue(question.id))
-        told = self._tell(asked, f"{asked.text} {_HOW[asked.kind]}")
-        return [_posed(question, again=False), Cue("question"), *told, remind]
+        told = self._tell(question.id, asked, f"{asked.text} {_HOW[asked.kind]}")
+        closed = [effect for question_id in dropped for effect in self._close(question_id)]
+        return [*closed, _posed(question, again=False), Cue("question"), *told, remind]
 
     def _on_due(self, question_id: str, now: float) -> list[Effect]:
         question = self._open.get(question_id)
@@ -113,13 +141,15 @@ class Questions:
         return [
             _posed(question, again=True),
             Cue("question"),
-            *self._tell(question.asked, f"This still waits for your answer: {question.asked.text}"),
+            *self._tell(
+                question_id, question.asked, f"This still waits for your answer: {question.asked.text}"
+            ),
             again,
         ]
 
     def _expire(self, question_id: str) -> list[Effect]:
         asked = self._open.pop(question_id).asked
-        told = self._tell(asked, f"Too late to answer now: {asked.text}")
+        told = self._tell(question_id, asked, f"Too late to answer now: {asked.text}")
         return [Announce(QuestionExpired(question_id, asked.text)), *told]
 
 
@@ -128,6 +158,8 @@ def _posed(question: Question, *, again: bool) -> Announce:
     return Announce(QuestionPosed(question.id, asked.kind, asked.text, asked.command_id, again))
 
 
-def _answer(question: Question, value: str | None, action: ApprovalAction | None) -> AnswerQuestion:
+def _answer(
+    question: Question, value: str | None, action: ApprovalAction | None, step_id: str | None = None
+) -> AnswerQuestion:
     asked = question.asked
-    return AnswerQuestion(question.id, asked.session_id or "", asked.step_id, value, action)
+    return AnswerQuestion(question.id, asked.session_id or "", step_id or asked.step_id, value, action)

@@ -81,7 +81,7 @@ class Reactor:
         await self._room.wait()
 
     async def handled(self, event: Event) -> None:
-        """Post, and return once it has been handled."""
+        """Post, and return once the policy has handled it; what follows from that may still be under way."""
         handled = asyncio.Event()
 
         def watch(seen: Event) -> None:

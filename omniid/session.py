@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -48,6 +49,7 @@ SHORTEST_REDIAL_S = 1.0
 PROBED_FOR_S = 2.0
 STOPPED_FOR_S = 600.0
 _MAX_SUBMITTED = 1_000
+_CODE = re.compile(r"(/signed-in/[^\s\"?]*\?state=)[\w-]+")
 
 Post = Callable[[LinkEvent], Awaitable[None]]
 NewLink = Callable[[Moment, codec.Codec], Link]
@@ -392,7 +394,8 @@ def _written(commands: Sequence[Outgoing], frames: Sequence[Frame]) -> list[Link
 
 
 def _shown(frame: Frame) -> str:
-    return frame if isinstance(frame, str) else f"{len(frame)} bytes of MessagePack"
+    """As everybody may see it: without the code that tells omniid's own page a return from a forged one."""
+    return _CODE.sub(r"\1…", frame) if isinstance(frame, str) else f"{len(frame)} bytes of MessagePack"
 
 
 async def _post_all(post: Post, events: Sequence[LinkEvent]) -> None:

@@ -2,11 +2,13 @@
 
 One sign-in an account, however many commands wait for it: its page is opened once, and by itself never
 again. What ends it is what becomes of its commands: they go again by themselves once the user has signed in,
-under the ids they have, and expire where nobody does.
+under the ids they have, and expire where nobody does. How often a server can have a page opened, or a command
+sent again, is bounded whatever it says.
 """
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, assert_never
@@ -14,6 +16,7 @@ from typing import Literal, Protocol, assert_never
 from omniid.effects import Announce, Cue, Effect, OpenPage, PutBack
 from omniid.events import (
     CommandMoved,
+    Kind,
     PageOpened,
     SignInConfirmed,
     SignInEnded,
@@ -30,18 +33,19 @@ from omniid.protocol.chat import Reply
 from omniid.weblink import Link, judge
 
 SIGN_IN_WITHIN_S = 600.0
-Kind = Literal["voice", "text"]
 Page = Literal["closed", "opening", "opened"]
 
 _AGAIN = "signed in, so it goes again"
 _FRESH_PAGE = "sent again for another page to sign in at"
 _REFUSED = "You have not signed in. Your command waits for ten minutes: sign in after all, or drop it."
+_JOINED = "That waits for the same sign-in."
 _STILL = "The assistant still asks you to sign in."
 _EXPIRED = "Nobody has signed in, so your command has expired. It is kept, and can be sent again."
 _NO_PAGE = "Run `omniid auth status` to see the address."
 _DONE_YOURSELF = "When you have signed in, run `omniid auth done`."
 _ON_ITS_WAY = frozenset({State.NEEDS_AUTH, State.SENDING, State.WAITING})
-_MOST_PAGES = 3  # opened by themselves: a server must not be able to fill the screen
+_MOST_PAGES = 3  # opened by themselves within `SIGN_IN_WITHIN_S`
+_MOST_RESENT = 2  # times that a command goes again without a word of the user's
 
 
 @dataclass(slots=True)
@@ -57,7 +61,7 @@ class SignIn:
     text: str
     until: float
     waiting: dict[str, Kind] = field(default_factory=dict)  # commands that need it
-    retried: set[str] = field(default_factory=set)  # commands that have gone again, and are not over yet
+    retried: dict[str, Kind] = field(default_factory=dict)  # those that have gone again, and are not over yet
     state: Literal["open", "refused", "passed"] = "open"
     page: Page = "closed"
     used_up: bool = False  # its page may lead nowhere any more
@@ -65,12 +69,21 @@ class SignIn:
     problem: str | None = None
 
     @property
-    def kind(self) -> Kind:
-        """Spoken about like a voice command where one of its commands is one."""
-        return "voice" if "voice" in self.waiting.values() else "text"
+    def commands(self) -> dict[str, Kind]:
+        return self.retried | self.waiting
 
-    def owns(self, command_id: str) -> bool:
-        return command_id in self.waiting or command_id in self.retried
+    def wait(self, command_id: str, kind: Kind) -> None:
+        self.retried.pop(command_id, None)
+        self.waiting[command_id] = kind
+
+    def send_again(self, commands: list[str]) -> None:
+        self.retried |= {command_id: self.waiting.pop(command_id) for command_id in commands}
+
+    def let_go(self, command_id: str) -> Kind:
+        kind = self.commands[command_id]
+        self.waiting.pop(command_id, None)
+        self.retried.pop(command_id, None)
+        return kind
 
 
 class Tell(Protocol):
@@ -85,6 +98,8 @@ class SignIns:
         self._judge = judge_link
         self._all: dict[str, SignIn] = {}
         self._number = 0
+        self._opened_at: deque[float] = deque(maxlen=_MOST_PAGES)
+        self._resent: Counter[str] = Counter()
 
     @property
     def open(self) -> Mapping[str, SignIn]:
@@ -94,14 +109,21 @@ class SignIns:
         """The backend does a command only for a user who is signed in."""
         link = self._judge(reply.auth_url)
         before = self._of(command_id)
-        if before is not None and link.url is not None and link.account != before.link.account:
-            left = self._leave(before, command_id)
-            return [*left, *self._begin(command_id, kind, reply.content, link, now)]
-        if before is not None:
-            return self._join(before, command_id, kind, link, now)
-        return self._begin(command_id, kind, reply.content, link, now)
+        if before is not None and (link.url is None or link.account == before.link.account):
+            return self._still(before, command_id, kind, link, now)
+        left = [] if before is None else self._leave(before, command_id)
+        known = self._of_account(link.account)
+        if known is not None:
+            self._join(known, command_id, kind, link, now)
+            return [*left, *self._tell(_JOINED, kind, command_id)]
+        started = self._add(command_id, kind, reply.content, link, now + SIGN_IN_WITHIN_S)
+        asked_for = before is not None and before.wants_page
+        page = _open_page(started) if asked_for or self._may_open(now) else []
+        said = f"{reply.content} {link.problem} {_DONE_YOURSELF}" if link.problem else reply.content
+        told = [] if asked_for else self._tell(said, kind, command_id)
+        return [*left, _started(started), Cue("question"), *page, *told]
 
-    def handle(self, event: SignInEvent | SignInReported, now: float) -> list[Effect]:
+    def handle(self, event: SignInEvent, now: float) -> list[Effect]:
         match event:
             case SignInFound():
                 return self._on_found(event, now)
@@ -117,7 +139,7 @@ class SignIns:
                 return self._went(self._meant(url), accepted=accepted)
             case SignInConfirmed(sign_in_id=sign_in_id):
                 meant = [each for each in self.open.values() if sign_in_id in {None, each.id}]
-                return self._went(meant, accepted=True)
+                return [effect for each in meant for effect in self._pass(each, list(each.waiting))]
             case SignInStarted() | SignInRefused() | SignInEnded():
                 return []
             case _:
@@ -125,68 +147,36 @@ class SignIns:
 
     def on_moved(self, event: CommandMoved) -> list[Effect]:
         """What a step in a command's fate means for the sign-in it waits for."""
-        known = self._of(event.command_id)
-        if known is None or event.state in _ON_ITS_WAY:
+        command_id, state = event.command_id, event.state
+        known = self._of(command_id)
+        if known is None or state in _ON_ITS_WAY:
             return []
-        kind = known.waiting.pop(event.command_id, known.kind)
-        known.retried.discard(event.command_id)
-        match event.state:
-            case State.QUEUED:
-                known.retried.add(event.command_id)
-                return []
+        kind = known.let_go(command_id)
+        if state is State.QUEUED:
+            known.retried[command_id] = kind
+            return []
+        del self._resent[command_id]
+        match state:
             case State.DONE:  # whoever is let in for one command is let in for the others
-                passed = self._pass(known)
+                passed = self._pass(known, self._resendable(known))
                 self._forget_if_over(known)
                 return passed
             case State.EXPIRED:
-                told = self._tell(_EXPIRED, kind) if not known.waiting else []
+                told = self._tell(_EXPIRED, kind, command_id) if not known.waiting else []
                 return [*self._end_if_over(known, "expired", _EXPIRED), *told]
             case _:
                 return self._end_if_over(known, "cancelled", "")
 
-    def _leave(self, known: SignIn, command_id: str) -> list[Effect]:
-        """The backend wants another account for this command."""
-        known.waiting.pop(command_id, None)
-        known.retried.discard(command_id)
-        return self._end_if_over(known, "cancelled", "")
-
     # --- how it begins -----------------------------------------------------------------------------------
-
-    def _begin(self, command_id: str, kind: Kind, text: str, link: Link, now: float) -> list[Effect]:
-        known = self._of_account(link.account)
-        if known is None:
-            return self._start(command_id, kind, text, link, now)
-        return self._join(known, command_id, kind, link, now)
-
-    def _start(self, command_id: str, kind: Kind, text: str, link: Link, now: float) -> list[Effect]:
-        started = self._add(command_id, kind, text, link, now + SIGN_IN_WITHIN_S)
-        said = f"{text} {link.problem} {_DONE_YOURSELF}" if link.problem else text
-        page = _open_page(started) if len(self.open) <= _MOST_PAGES else []
-        return [_started(started), Cue("question"), *page, *self._tell(said, kind, command_id)]
-
-    def _join(self, known: SignIn, command_id: str, kind: Kind, link: Link, now: float) -> list[Effect]:
-        """Its page is not opened again by itself: that could go on for ever."""
-        known.retried.discard(command_id)
-        known.waiting[command_id] = kind
-        known.until = now + SIGN_IN_WITHIN_S
-        known.link = known.link if link.url is None else link
-        if known.wants_page:
-            known.wants_page = False
-            return [_started(known), *_open_page(known)]
-        if known.state != "passed":
-            return []
-        known.state = "open"
-        return [_started(known), *self._tell(_STILL, kind, command_id)]
 
     def _on_found(self, found: SignInFound, now: float) -> list[Effect]:
         """Its page may have been opened before: the user is shown it, and no browser is bothered."""
-        link = self._judge(found.url)
+        link, until = self._judge(found.url), now + found.left_s
         known = self._of_account(link.account)
         if known is not None:
-            known.waiting[found.command_id] = found.kind
-            known.until = max(known.until, now + found.left_s)
+            known.wait(found.command_id, found.kind)
+            known.until = max(known.until, until)
             return []
-        until = now + found.left_s
         added = self._add(found.command_id, found.kind, found.text, link, until)
         added.used_up = True
         return [_started(added)]
@@ -197,21 +187,45 @@ class SignIns:
         self._all[added.id] = added
         return added
 
+    def _join(self, known: SignIn, command_id: str, kind: Kind, link: Link, now: float) -> None:
+        known.wait(command_id, kind)
+        known.until = now + SIGN_IN_WITHIN_S
+        known.link = known.link if link.url is None else link
+
+    def _still(self, known: SignIn, command_id: str, kind: Kind, link: Link, now: float) -> list[Effect]:
+        """It is asked for once more. Its page is not opened again by itself: that could go on for ever."""
+        self._join(known, command_id, kind, link, now)
+        if known.wants_page:
+            known.wants_page = False
+            return [_started(known), *_open_page(known)]
+        if known.state != "passed":
+            return []
+        known.state = "open"
+        return [_started(known), *self._tell(_STILL, kind, command_id)]
+
+    # --- its page ----------------------------------------------------------------------------------------
+
+    def _may_open(self, now: float) -> bool:
+        """Whether a server may have a page opened: it must not be able to fill the screen."""
+        if len(self._opened_at) == _MOST_PAGES and now - self._opened_at[0] < SIGN_IN_WITHIN_S:
+            return False
+        self._opened_at.append(now)
+        return True
+
     def _on_page(self, event: PageOpened) -> list[Effect]:
         known = self._all.get(event.sign_in_id)
         if known is None:
             return []
         first_problem = event.problem is not None and known.problem is None
         known.page, known.problem = "closed" if event.problem else "opened", event.problem
-        return self._tell(f"{event.problem} {_NO_PAGE}", known.kind) if first_problem else []
+        return self._tell_all(known, f"{event.problem} {_NO_PAGE}") if first_problem else []
 
     def _reopen(self, known: SignIn) -> list[Effect]:
         """A page that was said no to, or is of before a restart, may be dead: another one is asked for."""
         if not known.used_up:
-            return _open_page(known)
+            return [] if known.page == "opening" else _open_page(known)
         again: list[Effect] = [PutBack(command_id, _FRESH_PAGE) for command_id in known.waiting]
-        known.retried |= known.waiting.keys()
-        known.waiting.clear()
+        known.send_again(list(known.waiting))
         known.state, known.page = "open", "opening"
         known.used_up, known.wants_page = False, True
         return again
@@ -219,22 +233,37 @@ class SignIns:
     # --- how it goes -------------------------------------------------------------------------------------
 
     def _went(self, meant: list[SignIn], *, accepted: bool) -> list[Effect]:
-        return [effect for each in meant for effect in (self._pass(each) if accepted else self._refuse(each))]
+        return [
+            effect
+            for each in meant
+            for effect in (self._pass(each, self._resendable(each)) if accepted else self._refuse(each))
+        ]
 
-    def _pass(self, known: SignIn) -> list[Effect]:
+    def _resendable(self, known: SignIn) -> list[str]:
+        """What goes again without a word of the user's: a server must not be able to have that for ever."""
+        again = [command_id for command_id in known.waiting if self._resent[command_id] < _MOST_RESENT]
+        self._resent.update(again)
+        return again
+
+    def _pass(self, known: SignIn, again: list[str]) -> list[Effect]:
         """The user is signed in: what waited goes again."""
-        ended = [] if known.state == "passed" else [Announce(SignInEnded(known.id, "done", ""))]
-        again = [PutBack(command_id, _AGAIN) for command_id in known.waiting]
-        known.retried |= known.waiting.keys()
-        known.waiting.clear()
+        known.send_again(again)
+        sent: list[Effect] = [PutBack(command_id, _AGAIN) for command_id in again]
+        if known.waiting or known.state == "passed":
+            return sent
         known.state = "passed"
-        return [*ended, *again]
+        return [Announce(SignInEnded(known.id, "done", "")), *sent]
 
     def _refuse(self, known: SignIn) -> list[Effect]:
         if known.state != "open":
             return []
         known.state, known.used_up = "refused", True
-        return [Announce(SignInRefused(known.id, _REFUSED)), *self._tell(_REFUSED, known.kind)]
+        return [Announce(SignInRefused(known.id, _REFUSED)), *self._tell_all(known, _REFUSED)]
+
+    def _leave(self, known: SignIn, command_id: str) -> list[Effect]:
+        """The backend wants another account for this command."""
+        known.let_go(command_id)
+        return self._end_if_over(known, "cancelled", "")
 
     def _end_if_over(
         self, known: SignIn, outcome: Literal["expired", "cancelled"], text: str
@@ -243,15 +272,21 @@ class SignIns:
         return [Announce(SignInEnded(known.id, outcome, text))] if is_over and known.state != "passed" else []
 
     def _forget_if_over(self, known: SignIn) -> bool:
-        is_over = not known.waiting and not known.retried
+        is_over = not known.commands
         if is_over:
             del self._all[known.id]
         return is_over
 
+    def _tell_all(self, known: SignIn, text: str) -> list[Effect]:
+        """Once for all of its commands: aloud where one of them was."""
+        by_kind = {kind: command_id for command_id, kind in known.commands.items()}
+        kind: Kind = "voice" if "voice" in by_kind else "text"
+        return self._tell(text, kind, by_kind.get(kind))
+
     # --- which it is -------------------------------------------------------------------------------------
 
     def _of(self, command_id: str) -> SignIn | None:
-        return next((each for each in self._all.values() if each.owns(command_id)), None)
+        return next((each for each in self._all.values() if command_id in each.commands), None)
 
     def _of_account(self, account: str) -> SignIn | None:
         return next((each for each in self._all.values() if each.link.account == account), None)

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Literal
 
 from omniid.effects import Announce, Effect, RememberMuted, Speak, StopSpeech
-from omniid.events import HushRequested, SpeechRequested, VoiceMuted
-from omniid.workers.channel import SpeechFailed, SpeechFinished, SpeechStarted
+from omniid.events import HushRequested, Kind, SpeechRequested, VoiceMuted
+from omniid.workers.channel import MOUTH_LOST, SpeechFailed, SpeechFinished, SpeechStarted
 
 SpeakWhen = Literal["always", "voice", "never"]
-Kind = Literal["voice", "text"]
 VoiceEvent = SpeechRequested | HushRequested | VoiceMuted | SpeechStarted | SpeechFinished | SpeechFailed
 
 ECHOES_FOR_S = 2.5  # the longest sound from before the key, and the room's own echo
+MOST_SPOKEN_CHARS = 50_001  # one more than the mouth reads, so that it sees that there was more
 _MOST_WAITING = 50
 _MOST_REMEMBERED = 4
 
@@ -40,12 +40,17 @@ class _Utterance:
     rank: Rank
     command_id: str | None = None
     in_history: bool = True
+    about: str | None = None
+    is_retried: bool = False
 
 
 @dataclass(slots=True)
 class _Said:
+    """From when to when it could be heard, in monotonic seconds; None: still."""
+
     text: str
-    until: float | None = None  # monotonic seconds; None while it is being said
+    since: float
+    until: float | None = None
 
 
 class Voice:
@@ -79,14 +84,25 @@ class Voice:
         return self._current is not None or bool(self._waiting)
 
     def tell(
-        self, text: str, kind: Kind, command_id: str | None = None, rank: Rank = Rank.REMARK
+        self,
+        text: str,
+        kind: Kind,
+        command_id: str | None = None,
+        rank: Rank = Rank.REMARK,
+        about: str | None = None,
     ) -> list[Effect]:
-        """Say it, if the user wants such things said."""
+        """Say it, if the user wants such things said; in place of what waits to be said `about` the same."""
         wanted = self._when == "always" or (self._when == "voice" and kind == "voice")
         if not wanted or self.muted or self._is_silent(command_id):
             return []
         self._number += 1
-        return self._add(_Utterance(f"u{self._number}", text, rank, command_id))
+        replaced = [] if about is None else self.withdraw(about)
+        words = text[:MOST_SPOKEN_CHARS]
+        return [*replaced, *self._add(_Utterance(f"u{self._number}", words, rank, command_id, about=about))]
+
+    def withdraw(self, about: str) -> list[Effect]:
+        """Do not say any more what is not so any more."""
+        return self._forget([each for each in self._waiting if each.about == about])
 
     def next(self) -> list[Effect]:
         """What is said now, unless the mouth has something already, or the user talks."""
@@ -94,12 +110,13 @@ class Voice:
             return []
         self._current = chosen = _first(self._waiting)
         self._waiting.remove(chosen)
-        return [Speak(chosen.id, chosen.text, chosen.command_id, in_history=chosen.in_history)]
+        return [_speak(chosen)]
 
     def handle(self, event: VoiceEvent, now: float) -> list[Effect]:
         match event:
             case SpeechRequested(utterance_id=utterance_id, text=text):
-                return self._add(_Utterance(utterance_id, text, Rank.REMARK, in_history=False))
+                requested = _Utterance(utterance_id, text, Rank.REMARK, in_history=False)
+                return [Announce(_silenced(requested))] if self.muted else self._add(requested)
             case HushRequested():
                 self._end(now)
                 return [*self._forget(self._waiting), StopSpeech()]
@@ -108,10 +125,12 @@ class Voice:
                 silenced = self._silence(self._waiting, now) if muted else []
                 return [*silenced, RememberMuted(muted)]
             case SpeechStarted(utterance_id=utterance_id):
-                return self._on_started(utterance_id)
+                return self._on_started(utterance_id, now)
             case SpeechFinished(utterance_id=utterance_id):
                 return self._over(utterance_id, now)
-            case SpeechFailed(utterance_id=utterance_id, message=message):
+            case SpeechFailed(utterance_id=utterance_id, code=code, message=message):
+                if code == MOUTH_LOST:
+                    return self._mouth_lost(utterance_id, now)
                 self.problem = message
                 return self._over(utterance_id, now)
 
@@ -119,14 +138,13 @@ class Voice:
         """The user is about to speak: silence. What was asked and not yet said is said later."""
         return self._silence([each for each in self._waiting if each.rank is not Rank.QUESTION], now)
 
-    def mouth_lost(self, now: float) -> list[Effect]:
-        """The mouth has gone, and what it was saying with it."""
-        self._end(now)
-        return self.next()
-
     def said_at(self, moment: float) -> list[str]:
         """What could be heard then, or shortly before."""
-        return [said.text for said in self._said if said.until is None or said.until + ECHOES_FOR_S >= moment]
+        return [
+            said.text
+            for said in self._said
+            if said.since <= moment and (said.until is None or said.until + ECHOES_FOR_S >= moment)
+        ]
 
     def _add(self, utterance: _Utterance) -> list[Effect]:
         self._waiting.append(utterance)
@@ -141,18 +159,26 @@ class Voice:
     def _forget(self, unsaid: list[_Utterance]) -> list[Effect]:
         """Whoever asked for one of them to be said is told that it is over."""
         self._waiting = [each for each in self._waiting if each not in unsaid]
-        return [Announce(SpeechFinished(each.id, "stopped")) for each in unsaid if not each.in_history]
+        return [Announce(_silenced(each)) for each in unsaid if not each.in_history]
 
     def _end(self, now: float) -> None:
         if self._is_sounding:
             self._said[-1].until = now
         self._current, self._is_sounding = None, False
 
-    def _on_started(self, utterance_id: str) -> list[Effect]:
+    def _mouth_lost(self, utterance_id: str, now: float) -> list[Effect]:
+        """What nobody has heard anything of is said by the next mouth; but no text may cost two of them."""
+        lost = self._current
+        if lost is not None and lost.id == utterance_id and not self._is_sounding and not lost.is_retried:
+            self._current = replace(lost, is_retried=True)
+            return [_speak(self._current)]
+        return self._over(utterance_id, now)
+
+    def _on_started(self, utterance_id: str, now: float) -> list[Effect]:
         self.problem = None
         if self._current is not None and self._current.id == utterance_id:
             self._is_sounding = True
-            self._said.append(_Said(self._current.text))
+            self._said.append(_Said(self._current.text, now))
         return []
 
     def _over(self, utterance_id: str, now: float) -> list[Effect]:
@@ -161,6 +187,14 @@ class Voice:
             return []
         self._end(now)
         return self.next()
+
+
+def _speak(utterance: _Utterance) -> Speak:
+    return Speak(utterance.id, utterance.text, utterance.command_id, utterance.in_history)
+
+
+def _silenced(utterance: _Utterance) -> SpeechFinished:
+    return SpeechFinished(utterance.id, "stopped")
 
 
 def _first(waiting: list[_Utterance]) -> _Utterance:

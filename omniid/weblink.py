@@ -6,7 +6,7 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 MAX_CHARACTERS = 8_000
 MAX_SHOWN = 300
@@ -25,6 +25,7 @@ _LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _OTHER_LABEL = re.compile(r"(?:^|\.)xn--")
 _NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)")
+_NAMES_AN_ACCOUNT = {"client_id", "scope"}
 _ESCAPE = re.compile("%[0-9a-fA-F]{2}")
 
 
@@ -33,8 +34,8 @@ class Link:
     """A judged address.
 
     `url` is set only where it may be opened, and is printable ASCII. `shown` is for people, in ASCII but for
-    the mark of a cut. `account` is equal for two addresses that differ in query and fragment only. `problem`
-    is the sentence why it is not opened.
+    the mark of a cut. `account` is equal for two addresses that differ in query and fragment only, except for
+    the client and the scope in a query. `problem` is the sentence why it is not opened.
     """
 
     url: str | None
@@ -64,9 +65,14 @@ class _Address:
 
     @property
     def account(self) -> str:
-        path = re.split("[?#]", self.rest, maxsplit=1)[0] or "/"
+        """One page may sign in to several accounts: what it is asked for tells them apart, no nonce does."""
+        parts = urlsplit(self.url)
         port = _DEFAULT_PORTS[self.scheme] if self.port is None else self.port
-        return f"{self.scheme}://{self.host}:{port}" + _ESCAPE.sub(lambda found: found[0].upper(), path)
+        named = sorted(pair for pair in parse_qsl(parts.query) if pair[0] in _NAMES_AN_ACCOUNT)
+        place = f"{self.scheme}://{self.host}:{port}" + _ESCAPE.sub(
+            lambda found: found[0].upper(), parts.path or "/"
+        )
+        return f"{place}?{urlencode(named)}" if named else place
 
     @property
     def shown(self) -> str:

@@ -66,6 +66,7 @@ from omniid.listening import ListeningSettings
 from omniid.protocol.chat import Outcome, Reply
 from omniid.voice import SpeakWhen
 from omniid.workers.channel import (
+    MOUTH_LOST,
     CaptureEnded,
     MicrophoneKept,
     ModelReady,
@@ -122,7 +123,16 @@ def settled(command_id: str = "c1", outcome: Outcome = "done", content: str = "S
             [SpeechRequested("u1", "A"), STARTED, SpeechFinished("u1", "spoken")], False, id="all is said"
         ),
         pytest.param([SpeechRequested("u1", "A"), SpeechFailed("u1", "x", "y")], False, id="it failed"),
-        pytest.param([SpeechRequested("u1", "A"), WorkerFailed("mouth", "x")], False, id="the mouth died"),
+        pytest.param(
+            [
+                SpeechRequested("u1", "A"),
+                STARTED,
+                SpeechFailed("u1", MOUTH_LOST, "x"),
+                WorkerFailed("mouth", "x"),
+            ],
+            False,
+            id="the mouth died",
+        ),
         pytest.param([SpeechRequested("u1", "A"), HushRequested()], False, id="it was hushed"),
         pytest.param(
             [

@@ -34,6 +34,7 @@ from omniid.events import (
     CommandUncertain,
     CommandWritten,
     Event,
+    Kind,
     LateReplyArrived,
     LineServed,
     LinkDialling,
@@ -49,7 +50,7 @@ from omniid.events import (
     WriteFailed,
 )
 from omniid.fate import State
-from omniid.line import Kind, Line, LineSettings, LinkState
+from omniid.line import Line, LineSettings, LinkState
 from omniid.protocol.chat import Outcome, Reply
 from omniid.protocol.link import Link, LinkSettings
 

@@ -94,7 +94,8 @@ class Region:
             at, event = step if isinstance(step, tuple) else (0.0, step)
             self.handle(event, at)
 
-    def _tell(self, text: str, take_id: str | None = None) -> list[Effect]:
+    def _tell(self, text: str, take_id: str | None = None, *, asks: bool = False) -> list[Effect]:
+        assert asks is text.startswith("Did you say")
         assert take_id is None or take_id.startswith("t")
         self.told.append(text)
         return []

@@ -69,6 +69,7 @@ class House:
     """A performer with parts that remember; the link takes commands while `open` holds."""
 
     def __init__(self, database: Database) -> None:
+        self.database = database
         self.ear, self.mouth = SilentEar(), SilentMouth()
         self.outbox = Outbox(database, Limits(600, 86_400, 3, 10_000))
         self.takes_work = True
@@ -229,6 +230,27 @@ def test_the_user_decides_what_becomes_of_an_uncertain_command(tmp_path: Path) -
     with_house(tmp_path, work)
 
 
+def test_what_the_user_decided_on_a_full_disk_is_done_once_it_takes_words_again(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        waits, unsure = await needing_a_sign_in(house), await uncertain(house, "Send that")
+        decisions: list[Effect] = [PutBack(waits, "signed in"), Decide(unsure, again=False)]
+        refusing = FullDisk(house.database, Limits(600, 86_400, 3, 10_000))
+        performer = house.made(refusing, house.mouth)
+
+        refusing.full = True
+        for decision in decisions:
+            assert await performer.perform(decision) == [StorageFailed("The disk is full.")]
+        refusing.full = False
+
+        assert await performer.perform(RecordWhatFailed()) == [
+            CommandMoved(waits, State.QUEUED),
+            CommandQueued(waits, "text", "Send it", again=True),
+            CommandMoved(unsure, State.DROPPED),
+        ]
+
+    with_house(tmp_path, work)
+
+
 async def uncertain(house: House, text: str) -> str:
     command, _ = await house.performer.accept(Asked("text", text))
     await house.outbox.begin_attempts(at().wall, 1, Recipient("x", dedupes=False))
@@ -327,6 +349,11 @@ class FullDisk(Outbox):
         if self.full:
             raise StorageError("The disk is full.")
         return await super().begin_attempts(now, limit, to)
+
+    async def put_back(self, *arguments: object, **options: object) -> object:  # type: ignore[override]
+        if self.full:
+            raise StorageError("The disk is full.")
+        return await super().put_back(*arguments, **options)  # type: ignore[arg-type]
 
     async def move(self, *arguments: object, **options: object) -> object:  # type: ignore[override]
         if self.full:

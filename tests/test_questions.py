@@ -30,12 +30,18 @@ def question(number: int = 1, open_for_s: float = 300.0, kind: str = "interventi
 class Region:
     def __init__(self, *asked: QuestionAsked) -> None:
         self.told: list[str] = []
-        self.questions = Questions(self._tell)
+        self.withdrawn: list[str] = []
+        self.questions = Questions(self._tell, self._withdraw)
         for each in asked:
             self.questions.handle(each, NOW)
 
-    def _tell(self, _: QuestionAsked, text: str) -> list[Effect]:
+    def _tell(self, question_id: str, _: QuestionAsked, text: str) -> list[Effect]:
+        assert question_id.startswith("q")
         self.told.append(text)
+        return []
+
+    def _withdraw(self, question_id: str) -> list[Effect]:
+        self.withdrawn.append(question_id)
         return []
 
     @property
@@ -77,6 +83,7 @@ def test_an_answer_closes_its_question_and_no_other() -> None:
 
     assert region.questions.handle(QuestionAnswered("q1"), NOW) == []
     assert region.open == ["2"]
+    assert region.withdrawn == ["q1"]  # what waits to be said of it is not so any more
     region.questions.handle(QuestionAnswered("unknown"), NOW)
     assert region.open == ["2"]
 
@@ -101,8 +108,9 @@ def test_questions_are_bounded_and_the_newest_stay_under_ids_of_their_own() -> N
     region = Region(*(question(number) for number in range(60)))
 
     assert region.open == [str(number) for number in range(10, 60)]
-    region.questions.handle(question(99), NOW)
+    closed, *_ = region.questions.handle(question(99), NOW)
     assert len(region.questions.open) == 50
+    assert closed == Announce(QuestionClosed("q11"))
 
 
 def test_a_take_answers_the_latest_question() -> None:
@@ -123,6 +131,26 @@ def test_an_answer_that_was_clicked_or_typed_is_passed_on_like_a_spoken_one() ->
         AnswerQuestion("q2", "s", "2", action="approve_all")
     ]
     assert region.questions.handle(QuestionReplied("q9", value="no"), NOW) == []
+
+
+def test_a_question_is_answered_once_until_the_answer_is_known_not_to_have_gone() -> None:
+    region = Region(question(1, kind="approval"))
+    yes, no = (QuestionReplied("q1", action=action) for action in ("approve_all", "cancel_all"))
+
+    assert len(region.questions.handle(yes, NOW)) == 1
+    assert region.questions.handle(no, NOW) == []
+    assert region.questions.answer("No.") is None
+
+    region.questions.handle(QuestionNotAnswered("q1"), NOW)
+    assert len(region.questions.handle(no, NOW)) == 1
+
+
+def test_a_step_of_a_draft_may_be_decided_alone() -> None:
+    region = Region(question(1, kind="approval"))
+
+    replied = QuestionReplied("q1", action="reject_step", step_id="7")
+
+    assert region.questions.handle(replied, NOW) == [AnswerQuestion("q1", "s", "7", action="reject_step")]
 
 
 def test_a_question_closes_with_its_command_and_no_other_does() -> None:

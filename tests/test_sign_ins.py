@@ -104,7 +104,7 @@ def test_for_one_account_one_page_is_opened_however_many_commands_wait() -> None
 
     assert region.opened == [GOOGLE, OTHER]
     assert region.open == {"s1": ["c1", "c2"], "s2": ["c3"]}
-    assert len(region.told) == 2
+    assert [text for _, text in region.told] == [ASKS, "That waits for the same sign-in.", ASKS]
 
 
 @pytest.mark.parametrize(
@@ -189,6 +189,9 @@ def test_a_backend_that_asks_again_is_no_loop_of_pages() -> None:
     assert [text for _, text in region.told[1:]] == ["The assistant still asks you to sign in."] * 3
     assert region.announced[-1] == SignInStarted("s1", GOOGLE, GOOGLE, ASKS, None)
 
+    region.handle(SignInReopened("s1"))  # it is being opened already
+    assert region.opened == [GOOGLE]
+    region.handle(PageOpened("s1"))
     region.handle(SignInReopened("s1"))
     assert region.opened == [GOOGLE, GOOGLE]
 
@@ -259,7 +262,7 @@ def test_nobody_signs_in_in_time() -> None:
 
     region.moved("c1", State.EXPIRED)
     assert region.open == {"s1": ["c2"]}
-    assert len(region.told) == 1
+    assert len(region.told) == 2
     region.moved("c2", State.EXPIRED)
 
     ended = region.announced[-1]
@@ -356,6 +359,29 @@ def test_a_command_that_needs_another_account_after_the_first_leaves_it() -> Non
     assert region.opened == [GOOGLE, OTHER]
     assert region.open == {"s2": ["c1"]}
     assert region.told[-1][1] == ASKS
+
+
+def test_a_server_cannot_have_pages_opened_for_ever_by_one_command() -> None:
+    region = Region()
+    for number in range(50):
+        region.wanted("c1", f"https://site{number}.example/")
+        region.handle(SignInReported(None, accepted=True))
+        region.goes_again("c1")
+
+    assert len(region.opened) == 3
+
+
+def test_a_server_cannot_have_a_command_sent_again_for_ever() -> None:
+    region = Region()
+    region.wanted("c1")
+    for _ in range(50):
+        region.handle(SignInReported(None, accepted=True))
+        region.wanted("c1")
+
+    assert region.again == ["c1", "c1"]
+    assert region.open == {"s1": ["c1"]}
+    region.handle(SignInConfirmed())
+    assert region.again == ["c1", "c1", "c1"]
 
 
 COMMANDS = st.sampled_from(["c1", "c2", "c3"])

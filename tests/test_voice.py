@@ -7,7 +7,7 @@ import pytest
 from omniid.effects import Announce, Effect, RememberMuted, Speak, StopSpeech
 from omniid.events import HushRequested, SpeechRequested, VoiceMuted
 from omniid.voice import ECHOES_FOR_S, Rank, Voice, VoiceEvent
-from omniid.workers.channel import SpeechFailed, SpeechFinished, SpeechStarted
+from omniid.workers.channel import MOUTH_LOST, SpeechFailed, SpeechFinished, SpeechStarted
 
 
 class House:
@@ -175,16 +175,53 @@ def test_a_text_that_fails_is_a_problem_and_no_end_of_the_others() -> None:
     assert house.voice.problem is None
 
 
-def test_a_mouth_that_dies_takes_one_text_with_it() -> None:
+def lose_the_mouth(house: House) -> None:
+    utterance, house.with_mouth = house.with_mouth, None
+    assert utterance is not None
+    house.handle(SpeechFailed(utterance, MOUTH_LOST, "It died."))
+
+
+def test_a_mouth_that_dies_while_something_is_heard_takes_that_text_with_it() -> None:
     house = House()
     house.tell("first")
     house.start()
     house.tell("second")
-    house.with_mouth = None
 
-    house.carry_out(house.voice.mouth_lost(1.0))
+    lose_the_mouth(house)
 
     assert house.heard == ["first", "second"]
+    assert house.voice.problem is None  # the mouth's, which is told of by itself
+
+
+def test_what_nobody_has_heard_of_is_said_by_the_next_mouth_and_costs_no_third() -> None:
+    house = House()
+    house.tell("first")
+    house.tell("second")
+
+    lose_the_mouth(house)
+    assert house.heard == ["first", "first"]
+    lose_the_mouth(house)
+
+    assert house.heard == ["first", "first", "second"]
+
+
+def test_what_is_not_so_any_more_is_not_said_and_what_is_newer_takes_its_place() -> None:
+    house = House()
+    house.tell("first")
+    for text in ("Which Bob?", "Still: which Bob?"):
+        house.carry_out(house.voice.tell(text, "text", rank=Rank.QUESTION, about="q1"))
+    house.carry_out(house.voice.tell("Send it?", "text", rank=Rank.QUESTION, about="q2"))
+
+    house.carry_out(house.voice.withdraw("q2"))
+
+    assert house.say_all() == ["first", "Still: which Bob?"]
+
+
+def test_a_text_that_races_with_a_mute_is_over_at_once() -> None:
+    house = House()
+    house.handle(VoiceMuted(muted=True))
+
+    assert house.handle(SpeechRequested("mine", "Hi")) == [Announce(SpeechFinished("mine", "stopped"))]
 
 
 def test_the_late_end_of_a_silenced_text_is_not_the_end_of_the_next() -> None:
@@ -230,6 +267,7 @@ def test_it_knows_what_could_be_heard_of_it_at_a_moment() -> None:
     house.tell("first")
     assert house.voice.said_at(10.0) == []  # not heard yet
     house.start(10.0)
+    assert house.voice.said_at(9.9) == []
     assert house.voice.said_at(500.0) == ["first"]
     house.finish(20.0)
 

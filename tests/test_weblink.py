@@ -201,6 +201,15 @@ def test_only_the_account_of_two_addresses_has_to_be_the_same() -> None:
         assert judge(other).account != account
 
 
+def test_one_page_may_sign_in_to_several_accounts() -> None:
+    def account(query: str) -> str:
+        return judge(f"https://accounts.example/auth?{query}").account
+
+    assert account("client_id=a&scope=mail&state=1") == account("state=2&scope=mail&client_id=a")
+    assert len({account("scope=mail"), account("scope=calendar"), account("client_id=a"), account("")}) == 4
+    assert account("scope=mail#x") == account("scope=mail")
+
+
 def test_what_is_not_opened_has_an_account_too() -> None:
     for first, second in (
         ("http://a.example/x?state=1", "http://A.example/x?state=2"),

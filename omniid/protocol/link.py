@@ -269,8 +269,7 @@ class Link:
         self.frames_received += 1
         self.heard(now)
         frame = self._unsealed(parse_server_frame(raw, self._codec))
-        learnt = self._learn(frame)
-        return [*learnt, *self._interpret(frame, now)]
+        return [*self._learn(frame), *_signed_in(frame), *self._interpret(frame, now)]
 
     def _learn(self, frame: ServerFrame) -> list[LinkEvent]:
         before, deduped = self.window, self.dedupes
@@ -305,8 +304,8 @@ class Link:
                 return []
             case UnknownFrame(problem=problem, raw=raw):
                 return [FrameIgnored(problem, raw)]
-            case ResponseFrame() | SystemFrame() if (reported := _signed_in(frame)) is not None:
-                return [reported]
+            case SystemFrame() if _signed_in(frame):
+                return []
             case ResponseFrame() | ErrorFrame() if (answered := self._acknowledged(frame)) is not None:
                 words = chat.from_frame(frame)
                 accepted = words.outcome != "failed"
@@ -480,11 +479,14 @@ def _kind(frame: ServerFrame) -> str:
             return str((frame.model_extra or {}).get("type", "message"))[:80]
 
 
-def _signed_in(frame: ResponseFrame | SystemFrame) -> SignInReported | None:
-    """How a sign-in went, where that is what the frame is about."""
+def _signed_in(frame: ServerFrame) -> list[LinkEvent]:
+    """How a sign-in went, where a frame tells it. A response that does is somebody's reply all the same."""
+    if not isinstance(frame, ResponseFrame | SystemFrame):
+        return []
     data = record(frame.data)
     action = data.get("action")
     accepted = _SIGNED_IN.get(action) if isinstance(action, str) else None
     if accepted is None:
-        return None
-    return SignInReported(reading.address(data.get("authUrl")), accepted and data.get("success") is not False)
+        return []
+    failed = data.get("success") is False or (isinstance(frame, ResponseFrame) and frame.status == "error")
+    return [SignInReported(reading.address(data.get("authUrl")), accepted and not failed)]

@@ -18,6 +18,7 @@ from typing import Any, get_args, get_type_hints
 from omniid.errors import ProtocolError
 
 VERSION = 3
+MOUTH_LOST = "mouth_lost"  # the code of a SpeechFailed that the daemon makes for a mouth which cannot
 MAX_LINE_BYTES = 1_048_576
 
 

@@ -1417,10 +1417,6 @@ def test_letter_h_an_error_for_the_next_command_is_not_taken_for_an_old_answers(
             SignInReported("https://a/x", accepted=False),
         ),
         ({"type": "system", "data": {"action": "oauth_failed"}}, SignInReported(None, accepted=False)),
-        (
-            {"type": "response", "status": "success", "data": {"action": "auth_completed", "authUrl": 7}},
-            SignInReported(None, accepted=True),
-        ),
     ],
 )
 def test_letter_g_word_of_a_finished_sign_in_settles_no_command(
@@ -1450,6 +1446,18 @@ def test_what_is_said_unasked_is_about_the_latest_command_where_it_is_recent() -
     later.latest = link.latest
     link = later
     assert about(590) == "c1"
+
+
+@pytest.mark.parametrize(("status", "accepted"), [("success", True), ("error", False)])
+def test_letter_g_a_reply_that_tells_of_a_sign_in_is_a_reply_too(status: str, accepted: bool) -> None:
+    link = new_link("c1")
+    data = {"action": "oauth_completed", "message": "Your account is connected."}
+
+    reported, settled = receive(link, {"type": "response", "status": status, "data": data}, 1)
+
+    assert reported == SignInReported(None, accepted=accepted)
+    assert isinstance(settled, CommandSettled)
+    assert settled.reply.content == "Your account is connected."
 
 
 def payload_sent(link: Link, command: Outgoing) -> dict[str, Any]:
