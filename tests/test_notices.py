@@ -363,6 +363,7 @@ def test_a_sign_in() -> None:
     assert one.on(PageOpened("s1", "No browser.")) == [
         Notice("sign-in:s1", "Please sign in", "https://a.example/x\nNo browser.", OPEN_PAGE)
     ]
+    assert one.on(PageOpened("s1")) == [Notice("sign-in:s1", "Please sign in", body, OPEN_PAGE)]
     assert one.on(SignInRefused("s1", "You said no.")) == [
         Notice("sign-in:s1", "Please sign in", "https://a.example/x\nYou said no.", OPEN_PAGE)
     ]

@@ -37,7 +37,7 @@ from omniid.events import (
 from omniid.fate import State
 from omniid.protocol.backoff import Backoff
 from omniid.protocol.link import LinkSettings, Outgoing
-from omniid.session import SHORTEST_REDIAL_S, Session, Way, link_maker
+from omniid.session import SHORTEST_REDIAL_S, Session, Way, _shown, link_maker
 from omniid.wire import Target
 
 SUCCESS = json.dumps({"type": "response", "status": "success", "data": {"message": "Sent."}})
@@ -716,3 +716,11 @@ def test_what_is_in_flight_when_omniid_stops_is_uncertain_on_disk(tmp_path: Path
                 assert (await house.outbox.get(waiting)).state in {State.QUEUED, State.SENDING, State.WAITING}
 
     run(work)
+
+
+def test_the_frame_that_everybody_sees_has_no_code_for_omniids_own_page() -> None:
+    page = "http://127.0.0.1:40081/signed-in/c1?state=sUVu-8_x"
+    frame = f'{{"metadata":{{"redirectUrl":"{page}","state":"mine?state=2"}}}}'
+
+    assert _shown(frame) == frame.replace("sUVu-8_x", "…")
+    assert _shown(b"12") == "2 bytes of MessagePack"

@@ -330,3 +330,24 @@ def test_three_mistakes_in_the_configuration_are_all_told_and_exit_is_78(tmp_pat
         assert key in done.stderr
     assert done.stderr.count(str(tmp_path / "config.toml")) == 3
     assert "Traceback" not in done.stderr
+
+
+def test_a_mouth_that_dies_silently_says_it_all_in_its_next_life(tmp_path: Path) -> None:
+    with flow.daemon(tmp_path, {"audio": {"output_file": tmp_path / "speaker.wav"}}) as running:
+        flow.until_ready(running)
+        running.client.call("POST", "/v1/speech", {"text": "Warm."})
+        flow.until(running, "speech_finished")
+        mouth = running.status()["workers"]["mouth"]["pid"]
+        os.kill(mouth, signal.SIGSTOP)
+        asked = [
+            running.client.call("POST", "/v1/speech", {"text": text})["utterance_id"]
+            for text in ("One.", "Two.")
+        ]
+        flow.until(running, "speech_queued", where=lambda data: data["utterance_id"] == asked[0])
+        os.kill(mouth, signal.SIGKILL)
+
+        ended = [flow.until(running, "speech_finished") for _ in asked]
+        assert [(each["utterance_id"], each["cause"]) for each in ended] == [
+            (each, "spoken") for each in asked
+        ]
+        assert running.status()["problems"] == {}
