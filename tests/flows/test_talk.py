@@ -215,3 +215,21 @@ def test_a_command_is_taken_and_answered_in_the_terminal(tmp_path: Path) -> None
     assert "can't help with that" in answer
     assert queued["command_id"] in shown.stderr
     assert shown.returncode == 1  # the embedded backend cannot do that, and says so
+
+
+def test_what_omniid_has_just_said_itself_is_asked_about_before_it_is_done(tmp_path: Path) -> None:
+    recording = flow.human_speech(tmp_path / "microphone.wav")
+    config: Config = {"audio": {"input_file": recording, "output_file": tmp_path / "speaker.wav"}}
+    with flow.daemon(tmp_path, config) as running:
+        flow.until_ready(running)
+        flow.until_ear(running)
+        much_more = " After that you turn left, look around, and wait for what comes." * 30
+        running.client.call("POST", "/v1/speech", {"text": f"You can go forward ten meters.{much_more}"})
+        flow.until(running, "speech_started")
+
+        running.client.call("POST", "/v1/listen/start", {"owner": "test"})
+        flow.until(running, "input_file_ended")
+        running.client.call("POST", "/v1/listen/stop", {"owner": "test"})
+
+        asked = flow.until(running, "confirmation_asked", "command_queued", "take_empty", "take_failed")
+        assert (asked["event"], asked.get("why")) == ("confirmation_asked", "echo")
