@@ -13,6 +13,7 @@ from omniid.events import (
     QuestionDue,
     QuestionExpired,
     QuestionPosed,
+    QuestionReplied,
     SignInEnded,
     SignInRefused,
     SignInStarted,
@@ -94,6 +95,7 @@ class Announce:
         ConfirmationAsked
         | ConfirmationAnswered
         | QuestionPosed
+        | QuestionReplied
         | QuestionExpired
         | QuestionClosed
         | SignInStarted

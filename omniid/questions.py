@@ -21,7 +21,6 @@ from omniid.events import (
     QuestionReplied,
 )
 from omniid.fate import ON_THE_WIRE
-from omniid.protocol.messages import ApprovalAction
 
 _MOST = 50
 _HOW = {
@@ -102,17 +101,16 @@ class Questions:
         if question is None:
             return None
         said: Answering | None = answering(question.asked.kind, text)
-        if said is None:
-            return None
-        question.is_answered = True
-        return [_answer(question, said.value, said.action)]
+        return None if said is None else [Announce(QuestionReplied(question.id, said.value, said.action))]
 
     def _on_replied(self, replied: QuestionReplied) -> list[Effect]:
         question = self._open.get(replied.question_id)
         if question is None or question.is_answered:
             return []
         question.is_answered = True
-        return [_answer(question, replied.value, replied.action, replied.step_id)]
+        asked = question.asked
+        step_id = replied.step_id or asked.step_id
+        return [AnswerQuestion(question.id, asked.session_id or "", step_id, replied.value, replied.action)]
 
     def _on_not_answered(self, question_id: str) -> list[Effect]:
         question = self._open.get(question_id)
@@ -156,10 +154,3 @@ class Questions:
 def _posed(question: Question, *, again: bool) -> Announce:
     asked = question.asked
     return Announce(QuestionPosed(question.id, asked.kind, asked.text, asked.command_id, again))
-
-
-def _answer(
-    question: Question, value: str | None, action: ApprovalAction | None, step_id: str | None = None
-) -> AnswerQuestion:
-    asked = question.asked
-    return AnswerQuestion(question.id, asked.session_id or "", step_id or asked.step_id, value, action)
