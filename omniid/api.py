@@ -71,7 +71,7 @@ _WAITS_FOR = {
     "needs_token": "a new token: run `omniid auth login`",
     "stopped": "the link, which has stopped: see `omniid status`",
 }
-_NO_QUESTION = "There is no open question {id!r}. GET /v1/questions lists them."
+_NO_QUESTION = "There is no open question {id!r}. `omniid reply` (GET /v1/questions) lists them."
 _QUESTION_MOVED = (QuestionAnswered, QuestionNotAnswered, QuestionExpired, QuestionClosed)
 _NO_LINK = Link(None, None, "", None)
 _ASKS_THE_USER = frozenset({State.NEEDS_AUTH, State.UNCERTAIN})
@@ -307,6 +307,8 @@ class BackendVerbs:
         return self._auth_view()
 
     async def auth_done(self, call: Call) -> AuthView:
+        if call.body.id is None and not self._assistant.sign_ins:
+            return self._auth_view()  # the browser, or the backend, has said so already
         meant = self._sign_ins(call.body.id)
         commands = [command_id for each in meant for command_id in each.waiting]
         for each in meant:
@@ -431,7 +433,7 @@ class HouseVerbs:
 
 
 def _sign_in_view(sign_in: SignIn, now: float) -> SignInView:
-    link = _NO_LINK if sign_in.wants_page else sign_in.link
+    link = _NO_LINK if sign_in.wants_page or sign_in.page == "dead" else sign_in.link
     return SignInView(
         id=sign_in.id,
         text=sign_in.text,

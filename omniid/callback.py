@@ -28,9 +28,7 @@ _ENDED_WITHIN_S = 1.0
 _NAMES = ("127.0.0.1", "localhost")
 _PREFIX = "/signed-in/"
 _SIGNED_IN = "You are signed in. You can close this page."
-_NOT_SIGNED_IN = (
-    "You did not sign in. You can close this page, and sign in again from the address omniid gave."
-)
+_NOT_SIGNED_IN = "You did not sign in. You can close this page. To sign in after all: omniid auth open"
 _PAGE = """<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>omniid</title></head>

@@ -33,24 +33,24 @@ from omniid.protocol.chat import Reply
 from omniid.weblink import Link, judge
 
 SIGN_IN_WITHIN_S = 600.0
-Page = Literal["closed", "opening", "opened"]
+Page = Literal["closed", "opening", "opened", "dead"]
 
 _AGAIN = "signed in, so it goes again"
 _FRESH_PAGE = "sent again for another page to sign in at"
-_REFUSED = "You have not signed in. Your command waits for ten minutes: sign in after all, or drop it."
+_REFUSED = "You have not signed in. Your command still waits for a while, and nothing is lost."
 _JOINED = "That waits for the same sign-in."
 _STILL = "The assistant still asks you to sign in."
 _EXPIRED = "Nobody has signed in, so your command has expired. It is kept, and can be sent again."
 _NO_PAGE = "Run `omniid auth status` to see the address."
 _DONE_YOURSELF = "When you have signed in, run `omniid auth done`."
 _ON_ITS_WAY = frozenset({State.NEEDS_AUTH, State.SENDING, State.WAITING})
-_MOST_PAGES = 3  # opened by themselves within `SIGN_IN_WITHIN_S`
+_MOST_PAGES = 5  # opened by themselves within `SIGN_IN_WITHIN_S`
 _MOST_RESENT = 2  # times that a command goes again without a word of the user's
 
 
 @dataclass(slots=True)
 class SignIn:
-    """`until` is in monotonic seconds. `page`: what became of opening it; `problem` may say why it was not.
+    """`until` is in monotonic seconds. `page`: what became of it; `problem` may say why it was not opened.
 
     It is passed once the user is said to be signed in, and is remembered until its commands are over: the
     backend may not be of the same opinion.
@@ -64,7 +64,6 @@ class SignIn:
     retried: dict[str, Kind] = field(default_factory=dict)  # those that have gone again, and are not over yet
     state: Literal["open", "refused", "passed"] = "open"
     page: Page = "closed"
-    used_up: bool = False  # its page may lead nowhere any more
     wants_page: bool = False  # the user has asked for another; it is opened when the backend names it
     problem: str | None = None
 
@@ -114,8 +113,10 @@ class SignIns:
         left = [] if before is None else self._leave(before, command_id)
         known = self._of_account(link.account)
         if known is not None:
+            is_fresh = known.page == "dead" and link.url is not None
             self._join(known, command_id, kind, link, now)
-            return [*left, *self._tell(_JOINED, kind, command_id)]
+            joined = self._revive(known, now) if is_fresh else []
+            return [*left, *joined, *self._tell(known.text if is_fresh else _JOINED, kind, command_id)]
         started = self._add(command_id, kind, reply.content, link, now + SIGN_IN_WITHIN_S)
         asked_for = before is not None and before.wants_page
         page = _open_page(started) if asked_for or self._may_open(now) else []
@@ -178,7 +179,7 @@ class SignIns:
             known.until = max(known.until, until)
             return []
         added = self._add(found.command_id, found.kind, found.text, link, until)
-        added.used_up = True
+        added.page = "dead"
         return [_started(added)]
 
     def _add(self, command_id: str, kind: Kind, text: str, link: Link, until: float) -> SignIn:
@@ -191,6 +192,11 @@ class SignIns:
         known.wait(command_id, kind)
         known.until = now + SIGN_IN_WITHIN_S
         known.link = known.link if link.url is None else link
+
+    def _revive(self, known: SignIn, now: float) -> list[Effect]:
+        """A later command has brought a page that leads somewhere."""
+        known.state, known.page = "open", "closed"
+        return [_started(known), Cue("question"), *(_open_page(known) if self._may_open(now) else [])]
 
     def _still(self, known: SignIn, command_id: str, kind: Kind, link: Link, now: float) -> list[Effect]:
         """It is asked for once more. Its page is not opened again by itself: that could go on for ever."""
@@ -217,17 +223,20 @@ class SignIns:
         if known is None:
             return []
         first_problem = event.problem is not None and known.problem is None
-        known.page, known.problem = "closed" if event.problem else "opened", event.problem
+        if known.page == "opening":  # it may have been said no to meanwhile
+            known.page = "closed" if event.problem else "opened"
+        known.problem = event.problem
         return self._tell_all(known, f"{event.problem} {_NO_PAGE}") if first_problem else []
 
     def _reopen(self, known: SignIn) -> list[Effect]:
-        """A page that was said no to, or is of before a restart, may be dead: another one is asked for."""
-        if not known.used_up:
-            return [] if known.page == "opening" else _open_page(known)
+        """One that has been opened before may be used up by now, so the backend is asked for another."""
+        if known.page == "opening":
+            return []
+        if known.page == "closed":
+            return _open_page(known)
         again: list[Effect] = [PutBack(command_id, _FRESH_PAGE) for command_id in known.waiting]
         known.send_again(list(known.waiting))
-        known.state, known.page = "open", "opening"
-        known.used_up, known.wants_page = False, True
+        known.state, known.page, known.wants_page = "open", "opening", True
         return again
 
     # --- how it goes -------------------------------------------------------------------------------------
@@ -257,7 +266,7 @@ class SignIns:
     def _refuse(self, known: SignIn) -> list[Effect]:
         if known.state != "open":
             return []
-        known.state, known.used_up = "refused", True
+        known.state, known.page = "refused", "dead"
         return [Announce(SignInRefused(known.id, _REFUSED)), *self._tell_all(known, _REFUSED)]
 
     def _leave(self, known: SignIn, command_id: str) -> list[Effect]:

@@ -191,9 +191,23 @@ def test_a_backend_that_asks_again_is_no_loop_of_pages() -> None:
 
     region.handle(SignInReopened("s1"))  # it is being opened already
     assert region.opened == [GOOGLE]
-    region.handle(PageOpened("s1"))
+    region.handle(PageOpened("s1", "No browser."))
     region.handle(SignInReopened("s1"))
     assert region.opened == [GOOGLE, GOOGLE]
+
+
+def test_a_page_that_was_opened_before_may_be_used_up_so_another_one_is_asked_for() -> None:
+    region = Region()
+    region.wanted("c1")
+    region.handle(PageOpened("s1"))
+
+    region.handle(SignInReopened("s1"))
+    assert (region.opened, region.again) == ([GOOGLE], ["c1"])
+    region.goes_again("c1")
+    region.wanted("c1", GOOGLE_AGAIN)
+
+    assert region.opened == [GOOGLE, GOOGLE_AGAIN]
+    assert region.told == [("text", ASKS)]
 
 
 def test_another_account_after_that_has_a_page_of_its_own() -> None:
@@ -240,6 +254,20 @@ def test_after_a_no_another_page_is_asked_for_and_opened_once() -> None:
     assert region.opened == [GOOGLE, GOOGLE_AGAIN]
     assert region.open == {"s1": ["c1", "c2"]}
     assert len(region.told) == told
+
+
+def test_after_a_no_a_later_command_brings_a_page_for_all_of_them() -> None:
+    region = Region()
+    region.wanted("c1")
+    region.handle(SignInReturned("c1", accepted=False))
+
+    region.wanted("c2", GOOGLE_AGAIN)
+
+    assert region.opened == [GOOGLE, GOOGLE_AGAIN]
+    assert region.told[-1] == ("text", ASKS)
+    assert region.sign_ins.open["s1"].state == "open"
+    region.handle(SignInReturned("c2", accepted=True))
+    assert region.again == ["c1", "c2"]
 
 
 def test_after_a_no_the_page_may_be_one_of_another_address() -> None:
@@ -316,6 +344,7 @@ def test_a_page_that_cannot_be_opened_here_is_told_once() -> None:
 
     assert region.told[1:] == [("voice", "No browser. Run `omniid auth status` to see the address.")]
     assert pages(region) == [("closed", "No browser.")]
+    region.handle(SignInReopened("s1"))
     region.handle(PageOpened("s1"))
     assert pages(region) == [("opened", None)]
 
@@ -344,7 +373,7 @@ def test_a_server_cannot_fill_the_screen_with_pages() -> None:
     for number in range(20):
         region.wanted(f"c{number}", f"https://site{number}.example/")
 
-    assert len(region.opened) == 3
+    assert len(region.opened) == 5
     assert len(region.open) == 20
 
 
@@ -368,7 +397,7 @@ def test_a_server_cannot_have_pages_opened_for_ever_by_one_command() -> None:
         region.handle(SignInReported(None, accepted=True))
         region.goes_again("c1")
 
-    assert len(region.opened) == 3
+    assert len(region.opened) == 5
 
 
 def test_a_server_cannot_have_a_command_sent_again_for_ever() -> None:

@@ -1,7 +1,7 @@
-"""`omniid listen EDGE` in the form that keys are bound to, without the weight of a command line parser.
+"""`omniid listen EDGE` and `hush` as keys are bound to them, without the weight of a command line parser.
 
-Between the key and the microphone stands the start of this process. So this one form is served by a bare
-request; everything else, every error included, is left to the full command line.
+Between the key and the microphone, or silence, stands the start of this process. So these forms are served by
+a bare request; everything else, every error included, is left to the full command line.
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ import sys
 from omniid.control import peer
 from omniid.control.address import control_socket
 
-_EDGES = ("start", "stop", "toggle", "cancel")
+_REQUESTS = {
+    ("listen", "start"): "POST /v1/listen/start",
+    ("listen", "stop"): "POST /v1/listen/stop",
+    ("listen", "toggle"): "POST /v1/listen/toggle",
+    ("listen", "cancel"): "POST /v1/listen/cancel",
+    ("hush",): "DELETE /v1/speech",
+}
 _ANSWER_WITHIN_S = 20.0
-_WORDS = 2
 
 STATES = {
     "idle": "The microphone is closed.",
@@ -25,8 +30,9 @@ STATES = {
 
 
 def try_edge(arguments: list[str]) -> bool:
-    """Serve `listen EDGE`; False where the full command line has to see to it."""
-    if len(arguments) != _WORDS or arguments[0] != "listen" or arguments[1] not in _EDGES:
+    """Serve one of the short forms; False where the full command line has to see to it."""
+    request = _REQUESTS.get(tuple(arguments))
+    if request is None:
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_ANSWER_WITHIN_S)
@@ -36,20 +42,22 @@ def try_edge(arguments: list[str]) -> bool:
             return False
         if not peer.is_ours(connection):
             return False
-        answer = _post(connection, f"/v1/listen/{arguments[1]}")
+        answer = _ask(connection, request)
     if not answer.startswith(b"HTTP/1.1 200 "):
         # Not repeated: a toggle that is done twice is undone.
         sys.exit("omniid: the daemon did not do it; its log or `omniid status` may say why.")
-    print(next(words for state, words in STATES.items() if f'"capture":"{state}"'.encode() in answer))
+    for state, words in STATES.items():
+        if f'"capture":"{state}"'.encode() in answer:
+            print(words)
     return True
 
 
-def _post(connection: socket.socket, path: str) -> bytes:
+def _ask(connection: socket.socket, request: str) -> bytes:
     """The answer to a request; empty where the daemon went away meanwhile."""
-    request = f"POST {path} HTTP/1.1\r\nHost: omniid\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    head = f"{request} HTTP/1.1\r\nHost: omniid\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     pieces = []
     try:
-        connection.sendall(request.encode())
+        connection.sendall(head.encode())
         while piece := connection.recv(65_536):
             pieces.append(piece)
     except OSError:

@@ -56,12 +56,12 @@ def _where_it_is(sign_in: dict[str, Any]) -> str:
     if sign_in["problem"]:
         return printable(sign_in["problem"])
     if sign_in["state"] == "refused":
-        return "You did not sign in there. `omniid auth open` opens it again."
+        return "You did not sign in. `omniid auth open` opens another page."
     if sign_in["opening"]:
         return "It is being opened in your browser."
     if sign_in["opened"]:
         return "It is open in your browser."
-    return "It has not been opened in a browser. `omniid auth open` opens it."
+    return "`omniid auth open` opens the page in your browser."
 
 
 def _what_waits(sign_in: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from omniid.backend.consent import page
 from omniid.backend.consent.page import Page
 
 _HOST = "127.0.0.1"
-_PATH = "/consent/"
+_PATH = "/consent?link="  # one address but for what follows: clients know by it that it is one account
 _MAX_BODY_BYTES = 1_024
 _REQUEST_S = 10.0
 _MAX_REQUESTS = 16
