@@ -45,6 +45,7 @@ from omniid.events import (
     QuestionClosed,
     QuestionExpired,
     QuestionNotAnswered,
+    QuestionPosed,
     QuestionReplied,
     SignInConfirmed,
     SignInReopened,
@@ -132,15 +133,21 @@ class CommandVerbs:
 
     async def command_get(self, call: Call) -> CommandView:
         found = await self._outbox.get(call.id)
-        return await self._settled(found.id, _seconds(call.query.get("wait_s")))
+        wait_s = _seconds(call.query.get("wait_s"))
+        return await self._settled(found.id, wait_s, or_asked="or_asked" in call.query)
 
-    async def _settled(self, command_id: str, wait_s: float) -> CommandView:
-        """The command once it has its word, or as it is when the time is up."""
+    async def _settled(self, command_id: str, wait_s: float, *, or_asked: bool = False) -> CommandView:
+        """The command once it has its word; as it is when the time is up, or something is asked."""
         settled = asyncio.Event()
 
         def watch(event: Event) -> None:
-            if isinstance(event, CommandMoved) and event.command_id == command_id and _has_word(event.state):
-                settled.set()
+            match event:
+                case CommandMoved() if event.command_id == command_id and _has_word(event.state):
+                    settled.set()
+                case QuestionPosed() if event.command_id == command_id and or_asked:
+                    settled.set()
+                case _:
+                    pass
 
         with self._reactor.observing(watch):
             command = await self._outbox.get(command_id)

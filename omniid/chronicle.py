@@ -20,6 +20,7 @@ from omniid.events import (
     Event,
     LateReplyArrived,
     MessageArrived,
+    QuestionAnswered,
     QuestionAsked,
     SettledHere,
     StorageFailed,
@@ -89,6 +90,8 @@ def message_of(event: Event, at: datetime) -> HistoryMessage | None:
             )
         case CommandProgressed(text=str(text)) if text:
             return _noted(event, "partial", text, at)
+        case QuestionAnswered(text=text) if text:
+            return HistoryMessage(_id(), at, "user", "answer", text)
         case QuestionAsked(text=text):
             return _noted(event, "question", text, at)
         case MessageArrived(text=text) if text:

@@ -53,11 +53,24 @@ _DECISIONS: dict[str, ApprovalAction] = {
     "skip this step": "reject_step",
     "cancel all": "cancel_all",
 }
+_OPEN_QUESTION = re.compile(
+    # At the beginning of a sentence; elsewhere such words join ("Shall I ask when Ann is there?").
+    r"(?:^|[.!?:;,]\s+)(?:and |to |for |at |on |by |with |from )?"
+    r"(?:which|what|who|whom|whose|when|where|why|how|welche[rsnm]?|was|wer|wen|wem|wann|wo|warum|wie"
+    r"|quel(?:le)?s?|quoi|qui|quand|où|pourquoi|comment|cuál(?:es)?|qué|quién(?:es)?|cuándo|dónde|cómo)\b"
+    r"[^.!?]*\?",
+    re.IGNORECASE,
+)
 _ANSWER = re.compile(
     # "Reply to Anna" and "answer the mail" are commands: only what follows "is", a comma or a colon answers.
     r"(?:my |the )?(?:answer|reply)(?: is\b[\s,:]*|[,:.]\s*)(?P<value>\S.*)",
     re.IGNORECASE | re.DOTALL,
 )
+
+
+def wants_words(question: str) -> bool:
+    """Whether a question can hardly be answered by yes or no: "Which Bob?"."""
+    return _OPEN_QUESTION.search(question) is not None
 
 
 def verdict(text: str) -> bool | None:

@@ -326,9 +326,10 @@ class AnswerAcknowledged:
 
 @dataclass(frozen=True, slots=True)
 class QuestionAnswered:
-    """The user's answer to a question of the server's is on its way."""
+    """The user's answer to a question of the server's is on its way: a value, or a decision in a word."""
 
     question_id: str
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from omniid.consent import wants_words
 from omniid.events import (
     AnswerUnwanted,
     AttemptBegun,
@@ -53,6 +54,7 @@ Replies = Literal["voice", "always", "never"]
 _MOST_OPEN = 100
 _MOST_KNOWN = 1_000
 _MOST_UNCERTAIN = 5
+_MOST_MESSAGES = 3  # beside each other: what the server says unasked is about different things
 _KEPT_CHARS = 400  # of a command's words
 
 _CONVERSATION = "conversation"
@@ -138,6 +140,7 @@ class Notices:
         self._settings = settings
         self._open: OrderedDict[str, _Open] = OrderedDict()
         self._commands: OrderedDict[str, _Command] = OrderedDict()
+        self._messages = 0
         self._uncertain: OrderedDict[str, bool] = OrderedDict()  # whether it has a notice of its own
         self._is_away = True
 
@@ -243,13 +246,15 @@ class Notices:
                 return self._withdraw(tag)
 
     def _question(self, posed: QuestionPosed, title: str) -> list[Wanted]:
-        question_id, body, actions = posed.question_id, posed.text, _APPROVE_REJECT
+        question_id, body = posed.question_id, posed.text
+        actions: tuple[tuple[str, str], ...] = _APPROVE_REJECT
         replies: dict[str, Event] = {
             "approve": QuestionReplied(question_id, action="approve_all"),
             "reject": QuestionReplied(question_id, action="cancel_all"),
         }
         if posed.kind == "intervention":
-            body, actions = f"{body}\nIn other words: omniid reply {question_id} …", _YES_NO
+            body = f"{body}\nIn your words: omniid reply {question_id} …"
+            actions = () if wants_words(posed.text) else _YES_NO
             replies = {key: QuestionReplied(question_id, value=key) for key, _ in _YES_NO}
         return self._show(Notice(f"question:{question_id}", title, body, actions), replies=replies, of=posed)
 
@@ -431,4 +436,5 @@ class Notices:
         if not event.is_for_people or self._settings.replies == "never":
             return []
         title = "omniid" if event.note is None else _CATEGORIES.get(event.note.category, "omniid")
-        return self._show(Notice(_MESSAGE, title, event.text), about=event.command_id)
+        self._messages = (self._messages + 1) % _MOST_MESSAGES
+        return self._show(Notice(f"{_MESSAGE}:{self._messages}", title, event.text), about=event.command_id)

@@ -150,6 +150,10 @@ class Performer:
         self._latest = Latest(debounce_s)
         self._unrecorded: list[_Step] = []
 
+    @property
+    def has_voice(self) -> bool:
+        return self._mouth is not None
+
     async def perform(self, effect: Effect) -> list[Event]:
         """Do it; what came of it. A storage failure is an event too, and the daemon lives on."""
         try:
@@ -222,8 +226,10 @@ class Performer:
 
     def _answer(self, answer: AnswerQuestion) -> list[Event]:
         given = Answer(answer.session_id, answer.step_id, answer.value, answer.action)
-        passed_on = self._link.answer(given)
-        return [(QuestionAnswered if passed_on else QuestionNotAnswered)(answer.question_id)]
+        if not self._link.answer(given):
+            return [QuestionNotAnswered(answer.question_id)]
+        words = " ".join(part.replace("_", " ") for part in (answer.action, answer.value) if part)
+        return [QuestionAnswered(answer.question_id, words)]
 
     # --- commands ----------------------------------------------------------------------------------------
 

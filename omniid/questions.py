@@ -27,6 +27,7 @@ _HOW = {
     "approval": "Say yes to approve it, or no.",
     "intervention": "Say yes, no, or: answer, and your words.",
 }
+_OF_A_STEP = ("approve_step", "reject_step", "modify_step")
 _AWAY = "I could not pass your answer on: the link is away. The question stays open."
 
 
@@ -41,6 +42,7 @@ class Question:
     asked: QuestionAsked
     until: float
     is_answered: bool = False
+    stays_open: bool = False  # the answer on its way decides one step, and leaves the others
 
 
 class Tell(Protocol):
@@ -71,8 +73,7 @@ class Questions:
             case QuestionReplied():
                 return self._on_replied(event)
             case QuestionAnswered(question_id=question_id):
-                self._open.pop(question_id, None)
-                return self._withdraw(question_id)
+                return self._on_answered(question_id)
             case QuestionNotAnswered(question_id=question_id):
                 return self._on_not_answered(question_id)
             case QuestionDue(question_id=question_id):
@@ -108,9 +109,18 @@ class Questions:
         if question is None or question.is_answered:
             return []
         question.is_answered = True
+        question.stays_open = replied.action in _OF_A_STEP
         asked = question.asked
         step_id = replied.step_id or asked.step_id
         return [AnswerQuestion(question.id, asked.session_id or "", step_id, replied.value, replied.action)]
+
+    def _on_answered(self, question_id: str) -> list[Effect]:
+        question = self._open.get(question_id)
+        if question is not None and question.stays_open:
+            question.is_answered = False
+            return [_posed(question, again=True)]
+        self._open.pop(question_id, None)
+        return self._withdraw(question_id)
 
     def _on_not_answered(self, question_id: str) -> list[Effect]:
         question = self._open.get(question_id)

@@ -131,6 +131,8 @@ class UserVerbs:
     async def speech_say(self, call: Call) -> SpeechView:
         if self._assistant.snapshot().muted:
             raise RefusedError("omniid is muted. Run `omniid unmute` first.", code="muted")
+        if not self._performer.has_voice:
+            raise RefusedError("omniid has no voice: speech.engine is none.", code="no_voice")
         utterance_id = str(uuid_utils.uuid7())
         self._reactor.post_nowait(SpeechRequested(utterance_id, call.body.text))
         return SpeechView(utterance_id=utterance_id)

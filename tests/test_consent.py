@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniid.consent import verdict
+from omniid.consent import verdict, wants_words
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,23 @@ def test_only_a_plain_yes_or_no_is_an_answer(text: str, answer: bool | None) -> 
 @given(st.text())
 def test_any_text_has_a_verdict(text: str) -> None:
     assert verdict(text) in {True, False, None}
+
+
+@pytest.mark.parametrize(
+    ("question", "open_"),
+    [
+        ("Which Bob?", True),
+        ("There are two of them. Which one do you mean?", True),
+        ("To whom shall I send it?", True),
+        ("At what time?", True),
+        ("Welchen Bob meinst du?", True),
+        ("¿Cuál?", False),  # the mark before it is none we know; then both ways stay open
+        ("Really send it?", False),
+        ("Shall I ask when Ann is there?", False),
+        ("Send it to Bob, who is away?", True),  # in doubt without buttons: any words will do
+        ("Whatever. Send it?", False),
+        ("What a day", False),
+    ],
+)
+def test_a_question_that_yes_and_no_hardly_answer(question: str, open_: bool) -> None:
+    assert wants_words(question) is open_

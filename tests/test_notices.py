@@ -53,7 +53,7 @@ SAID = CommandQueued("c1", "voice", "Turn on the light.", "t1")
 TYPED = CommandQueued("c2", "text", "Turn on the light.")
 YES_NO = (("yes", "Yes"), ("no", "No"))
 APPROVAL = QuestionPosed("q1", "approval", "Send the letter?", "c1", again=False)
-INTERVENTION = QuestionPosed("q2", "intervention", "Which Anna?", "c1", again=False)
+INTERVENTION = QuestionPosed("q2", "intervention", "Call Anna?", "c1", again=False)
 SIGN_IN = SignInStarted("s1", "https://a.example/x", "https://a.example/x", "Sign in to the calendar.", None)
 OPEN_PAGE = (("default", "Open the page"), ("open", "Open the page"))
 STARTS = CaptureOpened("t1", "mic", 0.0)
@@ -191,14 +191,14 @@ GONE: list[Wanted] = [Withdraw("conversation")]
         pytest.param([], STARTS, [], id="listening is not shown"),
         pytest.param([], WorkerFailed("ear", "It ended."), [], id="a child ended"),
         pytest.param([], ClockTicked(), [], id="housekeeping"),
-        pytest.param([], message("New mail"), [Notice("message", "Notice", "New mail")], id="message"),
+        pytest.param([], message("New mail"), [Notice("message:1", "Notice", "New mail")], id="message"),
         pytest.param(
-            [], message("Hot!", category="warning"), [Notice("message", "Warning", "Hot!")], id="warning"
+            [], message("Hot!", category="warning"), [Notice("message:1", "Warning", "Hot!")], id="warning"
         ),
         pytest.param(
             [],
             message("Hi", kind="message", type="chat", category="smalltalk"),
-            [Notice("message", "omniid", "Hi")],
+            [Notice("message:1", "omniid", "Hi")],
             id="chat",
         ),
         pytest.param([], message("Hi", kind="message", sender="user"), [], id="the user's own words"),
@@ -207,7 +207,7 @@ GONE: list[Wanted] = [Withdraw("conversation")]
         pytest.param(
             [],
             MessageArrived("response", "It is on.", {}),
-            [Notice("message", "omniid", "It is on.")],
+            [Notice("message:1", "omniid", "It is on.")],
             id="an answer nobody waits for",
         ),
     ],
@@ -283,7 +283,7 @@ def test_an_intervention(key: str) -> None:
     one = notices()
 
     assert one.on(INTERVENTION) == [
-        Notice("question:q2", "omniid asks", "Which Anna?\nIn other words: omniid reply q2 …", YES_NO)
+        Notice("question:q2", "omniid asks", "Call Anna?\nIn your words: omniid reply q2 …", YES_NO)
     ]
     assert one.answer("question:q2", key) == QuestionReplied("q2", key, None)
 
@@ -517,3 +517,25 @@ def test_whatever_happens_a_notice_can_be_told_by_its_tag(
         assert all(one.answer(tag, key) is not None for key in keys[:1])
         assert one.answer(tag, "unheard of") is None
     assert one.answer("no such tag", "yes") is None
+
+
+def test_a_question_that_yes_and_no_do_not_answer_has_no_such_buttons() -> None:
+    (notice,) = notices().on(QuestionPosed("q1", "intervention", "Which Bob?", "c1", again=False))
+
+    assert isinstance(notice, Notice)
+    assert notice.actions == ()
+    assert "omniid reply q1" in notice.body
+
+
+def test_what_is_said_unasked_stands_beside_what_was_said_before() -> None:
+    one = notices()
+
+    tags = [
+        notice.tag
+        for number in range(4)
+        for notice in one.on(MessageArrived("notification", f"{number}", {}))
+        if isinstance(notice, Notice)
+    ]
+
+    assert len(set(tags[:3])) == 3
+    assert tags[3] == tags[0]

@@ -584,7 +584,7 @@ def test_an_answer_is_passed_on_or_said_not_to_be(tmp_path: Path, open_: bool) -
     async def work(house: House) -> None:
         house.takes_work = open_
         effect = AnswerQuestion("q1", "s1", "step", action="approve_all")
-        outcome = (QuestionAnswered if open_ else QuestionNotAnswered)("q1")
+        outcome = QuestionAnswered("q1", "approve all") if open_ else QuestionNotAnswered("q1")
 
         assert await house.performer.perform(effect) == [outcome]
         assert house.answers == [Answer("s1", "step", None, "approve_all")]

@@ -153,6 +153,11 @@ def test_a_step_of_a_draft_may_be_decided_alone() -> None:
     replied = QuestionReplied("q1", action="reject_step", step_id="7")
 
     assert region.questions.handle(replied, NOW) == [AnswerQuestion("q1", "s", "7", action="reject_step")]
+    assert region.questions.handle(QuestionAnswered("q1"), NOW) == [
+        Announce(QuestionPosed("q1", "approval", "Which Bob? (1)", "c1", again=True))
+    ]
+    whole = region.questions.handle(QuestionReplied("q1", action="approve_all"), NOW)
+    assert len(whole) == 1  # the others are still to be decided
 
 
 def test_a_question_closes_with_its_command_and_no_other_does() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import time
+from typing import Annotated, Any
 
 import typer
 
 from omniid.cli import sign_in
 from omniid.cli.output import JsonFlag, exit_code, outcome, print_json, printable
+from omniid.cli.reply import show_all
 from omniid.control.client import Client
 from omniid.errors import EXIT_QUEUED
 
@@ -38,7 +40,7 @@ def ask(
     if not json_:
         print(command["id"], file=sys.stderr, flush=True)
     if wait:
-        command = client.call("GET", f"/v1/commands/{command['id']}?wait_s={wait}", wait_s=wait)
+        command = _answered(client, command["id"], wait)
     if json_:
         print_json(command)
     elif command["state"] == "needs_auth":
@@ -48,6 +50,23 @@ def ask(
         if exit_code(command) == EXIT_QUEUED:
             print(_why_it_waits(client), file=sys.stderr)
     raise typer.Exit(exit_code(command))
+
+
+def _answered(client: Client, command_id: str, wait_s: float) -> dict[str, Any]:
+    """The command when it is settled or the time is up; what the backend asks meanwhile is shown."""
+    until = time.monotonic() + wait_s
+    shown: set[str] = set()
+    while True:
+        left_s = max(0.0, until - time.monotonic())
+        path = f"/v1/commands/{command_id}?wait_s={left_s:.1f}&or_asked=1"
+        command = client.call("GET", path, wait_s=left_s)
+        if exit_code(command) != EXIT_QUEUED or not left_s:
+            return command
+        asked = client.call("GET", "/v1/questions")["questions"]
+        new = [each for each in asked if each["command_id"] == command_id and each["id"] not in shown]
+        if new:
+            show_all(new, file=sys.stderr)
+        shown |= {each["id"] for each in new}
 
 
 def _why_it_waits(client: Client) -> str:

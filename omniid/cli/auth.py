@@ -110,7 +110,7 @@ def status(*, json_: JsonFlag = False) -> None:
         print_json(answer)
     else:
         print(_line(answer))
-        sign_in.show_all(answer["sign_ins"])
+        sign_in.show_all(answer["sign_ins"], apart=True)
     well = answer["state"] in _WELL and not answer["sign_ins"]
     raise typer.Exit(EXIT_DONE if well else EXIT_REFUSED)
 

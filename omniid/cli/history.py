@@ -46,6 +46,8 @@ def history(
     """Show the last messages of both sides, the newest at the end."""
     client = Client()
     if clear:
+        if search is not None or since is not None or export is not None or json_:
+            raise typer.BadParameter("--clear deletes all of it, and goes with no other option.")
         _clear(client)
         return
     start = None if since is None else parse_when(since, datetime.now().astimezone())

@@ -30,6 +30,8 @@ def list_(
         print(_lines(command))
     if not commands:
         print("Nothing waits.")
+    if any(command["state"] == "needs_auth" for command in commands):
+        print("What needs_auth waits until you have signed in: see `omniid auth status`.")
     if any(command["state"] == "uncertain" for command in commands):
         print("Uncertain means it may have been done. Check, then `omniid outbox retry ID` or `drop ID`.")
 
@@ -45,13 +47,13 @@ def show(id_: Id, *, json_: JsonFlag = False) -> None:
 
 @app.command()
 def retry(id_: Id, *, json_: JsonFlag = False) -> None:
-    """Send a command again that failed, expired or is uncertain."""
+    """Send a command again that failed, expired, needs a sign-in or is uncertain."""
     _print(Client().call("POST", f"/v1/commands/{id_}/retry"), as_json=json_)
 
 
 @app.command()
 def drop(id_: Id, *, json_: JsonFlag = False) -> None:
-    """Give a command up that failed, expired or is uncertain."""
+    """Give a command up that failed, expired, needs a sign-in or is uncertain."""
     _print(Client().call("POST", f"/v1/commands/{id_}/drop"), as_json=json_)
 
 

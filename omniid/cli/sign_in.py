@@ -23,12 +23,13 @@ def show_for(command: dict[str, Any], client: Client) -> None:
     print(outcome(command))  # it was ended meanwhile
 
 
-def show_all(sign_ins: list[dict[str, Any]], only: str | None = None) -> None:
-    """Show each of them, or one, apart."""
-    for sign_in in sign_ins:
-        if only in {None, sign_in["id"]}:
+def show_all(sign_ins: list[dict[str, Any]], only: str | None = None, *, apart: bool = False) -> None:
+    """Show each of them, or one, with a line between them; `apart`: and one before them."""
+    wanted = [sign_in for sign_in in sign_ins if only in {None, sign_in["id"]}]
+    for number, sign_in in enumerate(wanted):
+        if number or apart:
             print()
-            show(sign_in, named=len(sign_ins) > 1)
+        show(sign_in, named=len(sign_ins) > 1)
 
 
 def show(sign_in: dict[str, Any], *, named: bool = False) -> None:

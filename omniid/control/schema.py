@@ -290,7 +290,9 @@ VERBS = (
     Verb("health", "GET", "/v1/health", "The daemon lives.", HealthView),
     Verb("status", "GET", "/v1/status", "What omniid is doing.", StatusView),
     Verb("command_add", "POST", "/v1/commands", "Accept a command.", CommandView, CommandRequest),
-    Verb("command_get", "GET", "/v1/commands/{id}", "One command.", CommandView, flags=("wait_s",)),
+    Verb(
+        "command_get", "GET", "/v1/commands/{id}", "One command.", CommandView, flags=("wait_s", "or_asked")
+    ),
     Verb("command_edit", "PATCH", "/v1/commands/{id}", "Change a queued command.", CommandView, EditRequest),
     Verb("command_cancel", "POST", "/v1/commands/{id}/cancel", "Call a command off.", CommandView),
     Verb("command_retry", "POST", "/v1/commands/{id}/retry", "Send a command again.", CommandView),

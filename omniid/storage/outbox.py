@@ -417,9 +417,9 @@ class Outbox:
             await self._database.scrub()
 
     async def forget_texts(self, now: datetime) -> None:
-        """Forget what commands said, and their answers, that are over for good."""
+        """Forget what commands said, and their answers, that are over: they cannot be sent again then."""
         self._remembered.clear()
-        await self._database.run(lambda connection: _forget_texts(connection, _FINAL, now))
+        await self._database.run(lambda connection: _forget_texts(connection, ENDED, now))
         await self._database.scrub()
 
     async def probe(self) -> None:

@@ -106,8 +106,8 @@ def called(daemon: Running, name: str) -> list[str | None]:
     ("fields", "words"),
     [
         ({}, "It is open in your browser."),
-        ({"opened": False}, "It has not been opened in a browser. `omniid auth open` opens it."),
-        ({"state": "refused"}, "You did not sign in there. `omniid auth open` opens it again."),
+        ({"opened": False}, "`omniid auth open` opens the page in your browser."),
+        ({"state": "refused"}, "You did not sign in. `omniid auth open` opens another page."),
         (
             {"opened": False, "problem": "No browser could be opened: gio is not installed."},
             "No browser could be opened: gio is not installed.",

@@ -224,3 +224,43 @@ def test_a_question_is_listed_and_answered_over_the_api(tmp_path: Path) -> None:
         assert running.client.call("GET", "/v1/questions")["questions"] == []
     assert answers[0]["type"] == "workflow_approval"
     assert answers[0]["payload"] == {"action": "approve_all"}
+
+
+def test_whoever_asks_in_a_terminal_sees_what_the_backend_asks_and_then_its_answer(tmp_path: Path) -> None:
+    question = {
+        "action": "user_intervention_required", "sessionId": "s", "stepId": "1", "timeout": 60_000,
+        "message": "Which Bob?",
+    }  # fmt: skip
+
+    async def backend(link: ServerConnection) -> None:
+        async for frame in link:
+            content = json.loads(frame)
+            if content["type"] == "command":
+                await link.send(json.dumps({"type": "system", "data": question, "timestamp": 1}))
+            elif content["type"] == "system":
+                resolved = content["payload"]["resolvedValue"]
+                for data in ({"sessionId": "s", "stepId": "1"}, {"message": f"Called {resolved}."}):
+                    await link.send(json.dumps({"type": "response", "status": "success", "data": data}))
+
+    with served(backend) as port:
+        config: Config = {"backend": {"url": address(port)}, "speech": {"engine": "none"}}
+        with flow.daemon(tmp_path, config) as running:
+            flow.until_ready(running)
+            environment = flow.environment_of(running)
+            ask = subprocess.Popen(
+                [sys.executable, "-m", "omniid", "ask", "Call Bob"],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            flow.until(running, "question_posed")
+            assert ask.stderr is not None
+            shown = [ask.stderr.readline().strip() for _ in range(4)]
+            assert shown[2:] == ["Which Bob?", 'Answer with: omniid reply q1 "your answer"']
+            answered = [sys.executable, "-m", "omniid", "reply", "q1", "Bob Smith"]
+            subprocess.run(answered, env=environment, check=True, timeout=flow.WITHIN_S)
+            printed, _ = ask.communicate(timeout=flow.WITHIN_S)
+            assert (printed, ask.returncode) == ("Called Bob Smith.\n", 0)
+            kinds = [each["kind"] for each in running.client.call("GET", "/v1/history")["messages"]]
+            assert kinds == ["reply", "answer", "question", "command"]
