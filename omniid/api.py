@@ -134,27 +134,40 @@ class CommandVerbs:
     async def command_get(self, call: Call) -> CommandView:
         found = await self._outbox.get(call.id)
         wait_s = _seconds(call.query.get("wait_s"))
-        return await self._settled(found.id, wait_s, or_asked="or_asked" in call.query)
+        return await self._settled(found.id, wait_s, call.query.get("or_asked"))
 
-    async def _settled(self, command_id: str, wait_s: float, *, or_asked: bool = False) -> CommandView:
-        """The command once it has its word; as it is when the time is up, or something is asked."""
+    async def _settled(self, command_id: str, wait_s: float, known: str | None = None) -> CommandView:
+        """The command once it has its word; as it is when the time is up, or something is asked.
+
+        `known`: the questions of the command's that the caller knows, by their ids with commas between; None:
+        it does not care for any.
+        """
         settled = asyncio.Event()
 
         def watch(event: Event) -> None:
             match event:
                 case CommandMoved() if event.command_id == command_id and _has_word(event.state):
                     settled.set()
-                case QuestionPosed() if event.command_id == command_id and or_asked:
+                case QuestionPosed() if known is not None and event.command_id == command_id:
                     settled.set()
                 case _:
                     pass
 
         with self._reactor.observing(watch):
             command = await self._outbox.get(command_id)
-            if wait_s and not _has_word(command.state):
+            if wait_s and not _has_word(command.state) and not self._asks_anew(command_id, known):
                 await _wait(settled, wait_s)
                 command = await self._outbox.get(command_id)
         return self._view(command)
+
+    def _asks_anew(self, command_id: str, known: str | None) -> bool:
+        if known is None:
+            return False
+        questions = self._assistant.questions.values()
+        asked = {
+            each.id for each in questions if each.asked.command_id == command_id and not each.is_answered
+        }
+        return bool(asked - set(known.split(",")))
 
     async def command_edit(self, call: Call) -> CommandView:
         message = wording.clean(call.body.message)

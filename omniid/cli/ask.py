@@ -55,10 +55,10 @@ def ask(
 def _answered(client: Client, command_id: str, wait_s: float) -> dict[str, Any]:
     """The command when it is settled or the time is up; what the backend asks meanwhile is shown."""
     until = time.monotonic() + wait_s
-    shown: set[str] = set()
+    shown: list[str] = []
     while True:
         left_s = max(0.0, until - time.monotonic())
-        path = f"/v1/commands/{command_id}?wait_s={left_s:.1f}&or_asked=1"
+        path = f"/v1/commands/{command_id}?wait_s={left_s:.1f}&or_asked={','.join(shown)}"
         command = client.call("GET", path, wait_s=left_s)
         if exit_code(command) != EXIT_QUEUED or not left_s:
             return command
@@ -66,7 +66,7 @@ def _answered(client: Client, command_id: str, wait_s: float) -> dict[str, Any]:
         new = [each for each in asked if each["command_id"] == command_id and each["id"] not in shown]
         if new:
             show_all(new, file=sys.stderr)
-        shown |= {each["id"] for each in new}
+        shown += [each["id"] for each in new]
 
 
 def _why_it_waits(client: Client) -> str:
