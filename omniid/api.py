@@ -311,8 +311,16 @@ class BackendVerbs:
         """Give an answer, the only one at that time; what became of the question."""
         outcome: asyncio.Queue[Event] = asyncio.Queue()
 
+        is_given = False
+
         def watch(event: Event) -> None:
-            if isinstance(event, _QUESTION_MOVED) and event.question_id == reply.question_id:
+            nonlocal is_given
+            if event is reply:
+                question = self._assistant.questions.get(reply.question_id)
+                is_given = question is not None and question.reply is reply
+                if not is_given:  # another answer came before it
+                    outcome.put_nowait(QuestionClosed(reply.question_id))
+            elif is_given and isinstance(event, _QUESTION_MOVED) and event.question_id == reply.question_id:
                 outcome.put_nowait(event)
 
         self._being_answered.add(reply.question_id)

@@ -92,7 +92,6 @@ _ListeningEvent = (
 )
 Microphone = Literal["closed", "open", "kept open", "kept shut"]
 
-_CONFIRMATION = "confirmation"
 _MOST_SPOKEN_COMMANDS = 100
 
 
@@ -319,7 +318,7 @@ class Assistant:
             case ConfirmationAsked() | ConfirmationAnswered() | ConfirmationDue():
                 effects = listening.on_confirmation(event)
                 if isinstance(event, ConfirmationAnswered):
-                    effects += self._voice.withdraw(_CONFIRMATION)
+                    effects += self._voice.withdraw(f"confirmation:{event.take_id}")
             case MachineWoke():
                 effects = listening.on_woke(now)
             case MicrophoneForbidden():
@@ -380,7 +379,7 @@ class Assistant:
         if self._listening.is_silent(take_id):
             return []
         if asks:
-            return self._voice.tell(text, "voice", rank=Rank.QUESTION, about=_CONFIRMATION)
+            return self._voice.tell(text, "voice", rank=Rank.QUESTION, about=f"confirmation:{take_id}")
         return self._voice.tell(text, "voice")
 
     def _tell_question(self, question_id: str, asked: QuestionAsked, text: str) -> list[Effect]:

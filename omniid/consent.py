@@ -55,8 +55,8 @@ _DECISIONS: dict[str, ApprovalAction] = {
 }
 _OPEN_QUESTION = re.compile(
     # At the beginning of a sentence; elsewhere such words join ("Shall I ask when Ann is there?").
-    r"(?:^|[.!?:;,]\s+)(?:and |to |for |at |on |by |with |from )?"
-    r"(?:which|what|who|whom|whose|when|where|why|how|welche[rsnm]?|was|wer|wen|wem|wann|wo|warum|wie"
+    r"(?:^|[.!?]\s+)(?:and |to |for |at |on |by |with |from )?"
+    r"(?:which|what|who|whom|whose|when|where|why|how|welche[rsnm]?|wer|wen|wem|wann|warum|wie"
     r"|quel(?:le)?s?|quoi|qui|quand|où|pourquoi|comment|cuál(?:es)?|qué|quién(?:es)?|cuándo|dónde|cómo)\b"
     r"[^.!?]*\?",
     re.IGNORECASE,

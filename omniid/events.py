@@ -409,7 +409,7 @@ class SignInStarted:
     """The server wants the user to sign in at `url` before it does a command.
 
     `url` is None where there is none that may be opened, and `problem` says why. `shown` is the address as
-    it is fit to be shown. `text` is what the server said.
+    it is fit to be shown; None where it may be dead. `text` is what the server said.
     """
 
     sign_in_id: str

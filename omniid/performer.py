@@ -228,8 +228,8 @@ class Performer:
         given = Answer(answer.session_id, answer.step_id, answer.value, answer.action)
         if not self._link.answer(given):
             return [QuestionNotAnswered(answer.question_id)]
-        words = " ".join(part.replace("_", " ") for part in (answer.action, answer.value) if part)
-        return [QuestionAnswered(answer.question_id, words)]
+        decision = (answer.action or "").replace("_", " ")
+        return [QuestionAnswered(answer.question_id, f"{decision} {answer.value or ''}".strip())]
 
     # --- commands ----------------------------------------------------------------------------------------
 

@@ -21,13 +21,13 @@ from omniid.events import (
     QuestionReplied,
 )
 from omniid.fate import ON_THE_WIRE
+from omniid.protocol.questions import OF_A_STEP
 
 _MOST = 50
 _HOW = {
     "approval": "Say yes to approve it, or no.",
     "intervention": "Say yes, no, or: answer, and your words.",
 }
-_OF_A_STEP = ("approve_step", "reject_step", "modify_step")
 _AWAY = "I could not pass your answer on: the link is away. The question stays open."
 
 
@@ -35,14 +35,17 @@ _AWAY = "I could not pass your answer on: the link is away. The question stays o
 class Question:
     """Something the server asked; it is open until `until`, in monotonic seconds.
 
-    `is_answered`: an answer is on its way, and there may be no second one.
+    `reply` is the answer that is on its way: there may be no second one.
     """
 
     id: str
     asked: QuestionAsked
     until: float
-    is_answered: bool = False
-    stays_open: bool = False  # the answer on its way decides one step, and leaves the others
+    reply: QuestionReplied | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        return self.reply is not None
 
 
 class Tell(Protocol):
@@ -108,16 +111,15 @@ class Questions:
         question = self._open.get(replied.question_id)
         if question is None or question.is_answered:
             return []
-        question.is_answered = True
-        question.stays_open = replied.action in _OF_A_STEP
+        question.reply = replied
         asked = question.asked
         step_id = replied.step_id or asked.step_id
         return [AnswerQuestion(question.id, asked.session_id or "", step_id, replied.value, replied.action)]
 
     def _on_answered(self, question_id: str) -> list[Effect]:
         question = self._open.get(question_id)
-        if question is not None and question.stays_open:
-            question.is_answered = False
+        if question is not None and question.reply is not None and question.reply.action in OF_A_STEP:
+            question.reply = None  # the other steps are still to be decided
             return [_posed(question, again=True)]
         self._open.pop(question_id, None)
         return self._withdraw(question_id)
@@ -126,7 +128,7 @@ class Questions:
         question = self._open.get(question_id)
         if question is None:
             return []
-        question.is_answered = False
+        question.reply = None
         return self._tell(question_id, question.asked, _AWAY)
 
     def _on_asked(self, asked: QuestionAsked, now: float) -> list[Effect]:

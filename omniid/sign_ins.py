@@ -113,13 +113,10 @@ class SignIns:
         left = [] if before is None else self._leave(before, command_id)
         known = self._of_account(link.account)
         if known is not None:
-            is_fresh = known.page == "dead" and link.url is not None
-            self._join(known, command_id, kind, link, now)
-            joined = self._revive(known, now) if is_fresh else []
-            return [*left, *joined, *self._tell(known.text if is_fresh else _JOINED, kind, command_id)]
+            return [*left, *self._joined(known, command_id, kind, link, now)]
         started = self._add(command_id, kind, reply.content, link, now + SIGN_IN_WITHIN_S)
         asked_for = before is not None and before.wants_page
-        page = _open_page(started) if asked_for or self._may_open(now) else []
+        page = _open_page(started) if asked_for else self._open_if_allowed(started, now)
         said = f"{reply.content} {link.problem} {_DONE_YOURSELF}" if link.problem else reply.content
         told = [] if asked_for else self._tell(said, kind, command_id)
         return [*left, _started(started), Cue("question"), *page, *told]
@@ -193,30 +190,43 @@ class SignIns:
         known.until = now + SIGN_IN_WITHIN_S
         known.link = known.link if link.url is None else link
 
-    def _revive(self, known: SignIn, now: float) -> list[Effect]:
-        """A later command has brought a page that leads somewhere."""
-        known.state, known.page = "open", "closed"
-        return [_started(known), Cue("question"), *(_open_page(known) if self._may_open(now) else [])]
+    def _joined(self, known: SignIn, command_id: str, kind: Kind, link: Link, now: float) -> list[Effect]:
+        """A later command waits for the same, and may have brought a page where the known one is dead."""
+        self._join(known, command_id, kind, link, now)
+        if known.page == "dead" and link.url is not None:
+            return [*self._revive(known, now), *self._tell(known.text, kind, command_id)]
+        again = [_started(known)] if known.state == "passed" else []
+        known.state = "open" if known.state == "passed" else known.state
+        return [*again, *self._tell(_JOINED, kind, command_id)]
 
     def _still(self, known: SignIn, command_id: str, kind: Kind, link: Link, now: float) -> list[Effect]:
         """It is asked for once more. Its page is not opened again by itself: that could go on for ever."""
         self._join(known, command_id, kind, link, now)
-        if known.wants_page:
-            known.wants_page = False
-            return [_started(known), *_open_page(known)]
+        asked_for, known.wants_page = known.wants_page, False
+        if asked_for and link.url is not None:
+            known.state = "open"
+            return [*_open_page(known), _started(known)]
+        if asked_for or (known.page == "dead" and link.url is not None):
+            return [*self._revive(known, now), *self._tell(_STILL, kind, command_id)]
         if known.state != "passed":
             return []
         known.state = "open"
         return [_started(known), *self._tell(_STILL, kind, command_id)]
 
+    def _revive(self, known: SignIn, now: float) -> list[Effect]:
+        known.state, known.page = "open", "closed"
+        page = self._open_if_allowed(known, now)
+        return [_started(known), Cue("question"), *page]
+
     # --- its page ----------------------------------------------------------------------------------------
 
-    def _may_open(self, now: float) -> bool:
-        """Whether a server may have a page opened: it must not be able to fill the screen."""
-        if len(self._opened_at) == _MOST_PAGES and now - self._opened_at[0] < SIGN_IN_WITHIN_S:
-            return False
+    def _open_if_allowed(self, known: SignIn, now: float) -> list[Effect]:
+        """A server may have a page opened, but must not be able to fill the screen."""
+        full = len(self._opened_at) == _MOST_PAGES and now - self._opened_at[0] < SIGN_IN_WITHIN_S
+        if known.link.url is None or full:
+            return []
         self._opened_at.append(now)
-        return True
+        return _open_page(known)
 
     def _on_page(self, event: PageOpened) -> list[Effect]:
         known = self._all.get(event.sign_in_id)
@@ -245,8 +255,13 @@ class SignIns:
         return [
             effect
             for each in meant
-            for effect in (self._pass(each, self._resendable(each)) if accepted else self._refuse(each))
+            for effect in (self._pass_unasked(each) if accepted else self._refuse(each))
         ]
+
+    def _pass_unasked(self, known: SignIn) -> list[Effect]:
+        passed = self._pass(known, self._resendable(known))
+        left = known.waiting and known.state != "passed"
+        return [*passed, *(self._tell_all(known, _DONE_YOURSELF) if left else [])]
 
     def _resendable(self, known: SignIn) -> list[str]:
         """What goes again without a word of the user's: a server must not be able to have that for ever."""
@@ -260,14 +275,15 @@ class SignIns:
         sent: list[Effect] = [PutBack(command_id, _AGAIN) for command_id in again]
         if known.waiting or known.state == "passed":
             return sent
-        known.state = "passed"
+        known.state, known.wants_page = "passed", False
         return [Announce(SignInEnded(known.id, "done", "")), *sent]
 
     def _refuse(self, known: SignIn) -> list[Effect]:
         if known.state != "open":
             return []
-        known.state, known.page = "refused", "dead"
-        return [Announce(SignInRefused(known.id, _REFUSED)), *self._tell_all(known, _REFUSED)]
+        known.state, known.page, known.wants_page = "refused", "dead", False
+        refused = Announce(SignInRefused(known.id, _REFUSED))
+        return [_started(known), refused, *self._tell_all(known, _REFUSED)]
 
     def _leave(self, known: SignIn, command_id: str) -> list[Effect]:
         """The backend wants another account for this command."""
@@ -310,7 +326,8 @@ class SignIns:
 
 def _started(sign_in: SignIn) -> Announce:
     link = sign_in.link
-    return Announce(SignInStarted(sign_in.id, link.url, link.shown, sign_in.text, link.problem))
+    shown = None if sign_in.page == "dead" else link.shown
+    return Announce(SignInStarted(sign_in.id, link.url, shown, sign_in.text, link.problem))
 
 
 def _open_page(sign_in: SignIn) -> list[Effect]:

@@ -16,7 +16,6 @@ from omniid.events import (
     KeyToggled,
     Manner,
     SpeechQueued,
-    WorkerFailed,
 )
 from omniid.workers.channel import (
     CaptureEnded,
@@ -89,8 +88,6 @@ class Timelines:
                 self._mark(self._spoken_for[utterance_id], "first_sound", at)
             case SpeechFinished(utterance_id=utterance_id) | SpeechFailed(utterance_id=utterance_id):
                 self._spoken_for.pop(utterance_id, None)
-            case WorkerFailed(worker="mouth"):
-                self._spoken_for.clear()
             case _:
                 pass
 

@@ -167,7 +167,7 @@ class Voice:
         self._current, self._is_sounding = None, False
 
     def _mouth_lost(self, utterance_id: str, now: float) -> list[Effect]:
-        """What nobody has heard anything of is said by the next mouth; but no text may cost two of them."""
+        """What nobody has heard anything of is said by the next mouth, but not by a third."""
         lost = self._current
         if lost is not None and lost.id == utterance_id and not self._is_sounding and not lost.is_retried:
             self._current = replace(lost, is_retried=True)

@@ -349,6 +349,60 @@ def test_a_page_that_cannot_be_opened_here_is_told_once() -> None:
     assert pages(region) == [("opened", None)]
 
 
+def test_a_page_asked_for_again_can_still_be_signed_in_at_after_a_premature_done() -> None:
+    region = Region()
+    region.wanted("c1")
+    region.handle(PageOpened("s1"))
+    region.handle(SignInReopened("s1"))
+    region.handle(SignInConfirmed())
+    region.goes_again("c1")
+
+    region.wanted("c1", GOOGLE_AGAIN)
+
+    assert region.open == {"s1": ["c1"]}
+    assert region.opened == [GOOGLE]  # the user has said meanwhile that none is needed
+    region.handle(SignInReturned("c1", accepted=True))
+    assert region.again == ["c1", "c1"]
+
+
+def test_a_command_that_joins_after_the_sign_in_is_not_left_alone() -> None:
+    region = Region()
+    region.wanted("c1")
+    region.handle(SignInConfirmed())
+    region.goes_again("c1")
+
+    region.wanted("c2")
+    region.moved("c1", State.FAILED)
+
+    assert region.open == {"s1": ["c2"]}
+    region.handle(SignInConfirmed())
+    assert region.again == ["c1", "c2"]
+
+
+def test_a_retry_after_a_no_brings_a_page_that_leads_on() -> None:
+    region = Region()
+    region.wanted("c1")
+    region.handle(SignInReturned("c1", accepted=False))
+    refused = [each for each in region.announced if isinstance(each, SignInStarted)][-1]
+    assert (refused.url, refused.shown) == (GOOGLE, None)  # it can be asked for, and is not to be copied
+
+    region.goes_again("c1")  # `omniid outbox retry`
+    region.wanted("c1", GOOGLE_AGAIN)
+
+    assert region.opened == [GOOGLE, GOOGLE_AGAIN]
+    assert region.sign_ins.open["s1"].state == "open"
+
+
+def test_addresses_that_cannot_be_opened_cost_no_page() -> None:
+    region = Region()
+    for number in range(9):
+        region.wanted(f"c{number}", f"javascript:{number}")
+
+    region.wanted("c9", GOOGLE)
+
+    assert region.opened == [GOOGLE]
+
+
 def test_what_waited_before_omniid_was_started_is_shown_and_bothers_no_browser() -> None:
     region = Region()
 
@@ -357,7 +411,7 @@ def test_what_waited_before_omniid_was_started_is_shown_and_bothers_no_browser()
 
     assert (region.opened, region.told) == ([], [])
     assert region.open == {"s1": ["c1", "c2"]}
-    assert region.announced == [SignInStarted("s1", GOOGLE, GOOGLE, ASKS, None)]
+    assert region.announced == [SignInStarted("s1", GOOGLE, None, ASKS, None)]
     assert region.sign_ins.open["s1"].until == NOW + 80.0
 
     region.handle(SignInReopened("s1"))  # a page of before may be dead

@@ -15,6 +15,8 @@ from omniid.control.client import Client
 from omniid.errors import EXIT_QUEUED
 
 _DEFAULT_WAIT_S = 60.0
+_SHORTEST_WAIT_S = 0.1
+_MOST_OPEN = 50  # questions at a time
 
 
 def ask(
@@ -60,13 +62,13 @@ def _answered(client: Client, command_id: str, wait_s: float) -> dict[str, Any]:
         left_s = max(0.0, until - time.monotonic())
         path = f"/v1/commands/{command_id}?wait_s={left_s:.1f}&or_asked={','.join(shown)}"
         command = client.call("GET", path, wait_s=left_s)
-        if exit_code(command) != EXIT_QUEUED or not left_s:
+        if exit_code(command) != EXIT_QUEUED or left_s < _SHORTEST_WAIT_S:
             return command
         asked = client.call("GET", "/v1/questions")["questions"]
         new = [each for each in asked if each["command_id"] == command_id and each["id"] not in shown]
         if new:
             show_all(new, file=sys.stderr)
-        shown += [each["id"] for each in new]
+        shown = [*shown, *(each["id"] for each in new)][-_MOST_OPEN:]
 
 
 def _why_it_waits(client: Client) -> str:

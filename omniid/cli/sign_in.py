@@ -59,7 +59,8 @@ def _where_it_is(sign_in: dict[str, Any]) -> str:
     if sign_in["state"] == "refused":
         return "You did not sign in. `omniid auth open` opens another page."
     if sign_in["opening"]:
-        return "It is being opened in your browser."
+        asked = "Another page is asked for, and opens in your browser."
+        return "It is being opened in your browser." if sign_in["url"] else asked
     if sign_in["opened"]:
         return "It is open in your browser."
     return "`omniid auth open` opens the page in your browser."

@@ -220,7 +220,7 @@ class Link:
 
     def answer(self, answer: Answer, now: Moment) -> Frame:
         """The frame for what the user says to a question; the command's deadline starts anew."""
-        owner = self._questions.answered(Key.of(answer.session_id, answer.step_id))
+        owner = self._questions.answered(Key.of(answer.session_id, answer.step_id), answer.action)
         if owner in self._in_flight and self._questions.rest_until(owner) is None:
             self._in_flight[owner] = self._in_flight[owner].going_on(now.monotonic)
         frame: InterventionFrame | ApprovalFrame

@@ -316,9 +316,7 @@ class Outbox:
                     f"Command {command_id} is {row['state']}; there is nothing to send again."
                 )
             if row["text_gone"]:
-                raise NotAllowedError(
-                    f"What command {row['id']} said has been forgotten, since no history is kept. Ask again."
-                )
+                raise NotAllowedError(f"What command {row['id']} said has been forgotten. Ask again.")
             if State(row["state"]) in ENDED:
                 self._check_room(connection, row["bytes"])
             connection.execute(

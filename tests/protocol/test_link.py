@@ -538,6 +538,9 @@ def test_letter_h_and_letter_i_the_deadline_starts_anew_with_the_answer(answer: 
 
     link.answer(answer, at(50))
 
+    if answer is REJECTED:  # the draft's other steps are still to be decided
+        assert deadline_of(link) == 10 + 600 + TIMEOUT_S
+        link.answer(APPROVED, at(50))
     assert deadline_of(link) == 50 + TIMEOUT_S
     assert link.advance(at(50 + TIMEOUT_S - 0.001)) == []
     assert isinstance(link.advance(at(50 + TIMEOUT_S))[0], CommandUncertain)

@@ -70,10 +70,14 @@ class _Server(ThreadingHTTPServer):
         self.server_port = int(self.socket.getsockname()[1])
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client: object) -> None:
-        if self._free.acquire(blocking=False):
-            super().process_request(request, client)
-        else:
+        if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client)
+        except RuntimeError:  # no thread can be had
+            self._free.release()
+            raise
 
     def process_request_thread(
         self, request: socket.socket | tuple[bytes, socket.socket], client: object
