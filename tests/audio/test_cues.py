@@ -25,7 +25,7 @@ def test_the_cue_that_says_i_listen_is_over_before_anybody_speaks() -> None:
 
 
 def test_no_two_cues_are_alike() -> None:
-    assert len({cues.samples(cue) for cue in cues.CUES}) == len(cues.CUES) == 5
+    assert len({cues.samples(cue) for cue in cues.CUES}) == len(cues.CUES) == 6
 
 
 def test_a_tone_has_its_pitch() -> None:
