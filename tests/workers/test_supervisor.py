@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from omniid.errors import WorkerError
-from omniid.workers.channel import ConfigureMouth, Message, Say, SpeechFinished, WorkerReady
+from omniid.workers.channel import VERSION, ConfigureMouth, Message, Say, SpeechFinished, WorkerReady
 from omniid.workers.supervisor import FD, Service, ServiceReady, Worker, WorkerLost, restart_delay
 
 CHILD = Path(__file__).with_name("child.py")
@@ -242,7 +242,7 @@ def test_a_child_of_another_version_is_refused() -> None:
         async with bench.running() as worker:
             lost = await bench.lost()
             assert lost.reason == "broke_protocol"
-            assert "version 3, not 2" in lost.message
+            assert f"version {VERSION + 1}, not {VERSION}" in lost.message
             assert worker.state == "starting"
 
     run(test())
