@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -184,16 +184,12 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
 
     sock = bind(places.socket)
     lasting = {
-        **{name: child.run() for name, child in children.by_name().items()},
-        "session": session.run(),
+        **_runs(children.by_name()),
+        **_runs({"session": session, "desk": desk, "chronicle": chronicle}),
+        **_runs({"pages": pages, "callback": callback, "notifier": notifier}),
         "wake": wake.watch(_on_wake(session, reactor)),
         "tick": _tick(reactor),
         "housekeeping": _housekeeping(lambda: _forget(outbox, history, settings, clock().wall)),
-        "chronicle": chronicle.run(),
-        "pages": pages.run(),
-        "callback": callback.run(),
-        **({"notifier": notifier.run()} if notifier is not None else {}),
-        **({"desk": desk.run()} if desk is not None else {}),
         **_keys(settings, reactor, letting_go),
     }
     async with asyncio.TaskGroup() as group:
@@ -235,6 +231,15 @@ def _assistant(settings: Settings) -> Assistant:
             recognition.accept, settings.audio.min_take_ms / 1000, forgets_taps=settings.audio.preroll_ms > 0
         ),
     )
+
+
+class _Runs(Protocol):
+    def run(self) -> Coroutine[Any, Any, None]: ...
+
+
+def _runs(parts: Mapping[str, _Runs | None]) -> dict[str, Coroutine[Any, Any, None]]:
+    """Those that there are, each at its work."""
+    return {name: part.run() for name, part in parts.items() if part is not None}
 
 
 def _return_page(callback: Callback) -> Callable[[str], str | None]:

@@ -9,7 +9,7 @@ sent again, is bounded whatever it says.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, assert_never
 
@@ -92,9 +92,8 @@ class Tell(Protocol):
 class SignIns:
     """`tell` says something about a command to the user."""
 
-    def __init__(self, tell: Tell, judge_link: Callable[[str | None], Link] = judge) -> None:
+    def __init__(self, tell: Tell) -> None:
         self._tell = tell
-        self._judge = judge_link
         self._all: dict[str, SignIn] = {}
         self._number = 0
         self._opened_at: deque[float] = deque(maxlen=_MOST_PAGES)
@@ -106,7 +105,7 @@ class SignIns:
 
     def wanted(self, command_id: str, kind: Kind, reply: Reply, now: float) -> list[Effect]:
         """The backend does a command only for a user who is signed in."""
-        link = self._judge(reply.auth_url)
+        link = judge(reply.auth_url)
         before = self._of(command_id)
         if before is not None and (link.url is None or link.account == before.link.account):
             return self._still(before, command_id, kind, link, now)
@@ -169,7 +168,7 @@ class SignIns:
 
     def _on_found(self, found: SignInFound, now: float) -> list[Effect]:
         """Its page may have been opened before: the user is shown it, and no browser is bothered."""
-        link, until = self._judge(found.url), now + found.left_s
+        link, until = judge(found.url), now + found.left_s
         known = self._of_account(link.account)
         if known is not None:
             known.wait(found.command_id, found.kind)
@@ -320,7 +319,7 @@ class SignIns:
         """The server names its address, or none: then it is any that is open."""
         if url is None:
             return list(self.open.values())
-        account = self._judge(url).account
+        account = judge(url).account
         return [each for each in self.open.values() if each.link.account == account]
 
 

@@ -11,6 +11,7 @@ from omniid.assistant import Assistant, AssistantSettings, Hotkey
 from omniid.effects import (
     Announce,
     CancelCapture,
+    Decide,
     Effect,
     Enqueue,
     ExpireOverdue,
@@ -38,6 +39,7 @@ from omniid.events import (
     CommandUncertain,
     CommandWritten,
     Event,
+    FateDecided,
     HotkeyChanged,
     HushRequested,
     KeyPressed,
@@ -50,6 +52,8 @@ from omniid.events import (
     LinkSpoilt,
     LinkStopped,
     Manner,
+    MessageArrived,
+    NotificationsNoted,
     ServerDedupes,
     SpeechRequested,
     StorageFailed,
@@ -63,7 +67,7 @@ from omniid.events import (
 )
 from omniid.fate import State
 from omniid.listening import ListeningSettings
-from omniid.protocol.chat import Outcome, Reply
+from omniid.protocol.chat import Note, Outcome, Reply
 from omniid.voice import SpeakWhen
 from omniid.workers.channel import (
     MOUTH_LOST,
@@ -531,3 +535,45 @@ def test_a_muted_voice_stops_says_nothing_and_is_remembered() -> None:
     assert assistant.snapshot().muted
     assert assistant.handle(VoiceMuted(muted=False), 0.0) == [RememberMuted(muted=False)]
     assert assistant.handle(CommandRejected("c2", "too big"), 0.0)[-1] == said("Not done: too big.")
+
+
+NOTICE = Note("notification", "notification", "New mail", sender="system")
+
+
+def arrived(note: Note | None = NOTICE, about: str | None = "c1") -> MessageArrived:
+    return MessageArrived("notification", "New mail", {}, note, about)
+
+
+@pytest.mark.parametrize(
+    ("when", "kind", "message", "is_said"),
+    [
+        ("voice", "voice", arrived(), True),
+        ("voice", "text", arrived(), False),
+        ("voice", "voice", arrived(about=None), False),
+        ("always", "text", arrived(), True),
+        ("always", "text", arrived(about=None), True),
+        ("always", "text", arrived(note=None), True),  # an answer that nobody waits for
+        ("never", "voice", arrived(), False),
+        ("always", "voice", arrived(Note("partial", "thinking", "Looking")), False),
+        ("always", "voice", arrived(Note("message", "text", "Hi", sender="user")), False),
+    ],
+)
+def test_what_the_server_says_unasked_is_spoken_as_the_user_wants(
+    when: SpeakWhen, kind: Literal["voice", "text"], message: MessageArrived, is_said: bool
+) -> None:
+    assistant = Assistant(AssistantSettings("always", IDLE_S, when))
+    for event in (READY, CommandQueued("c1", kind, "Send it")):
+        assistant.handle(event, 0.0)
+
+    assert bool(assistant.handle(message, 0.0)) is is_said
+
+
+def test_what_the_user_decides_of_an_uncertain_command_is_done() -> None:
+    assert after().handle(FateDecided("c1", again=True), 0.0) == [Decide("c1", again=True)]
+
+
+def test_what_keeps_notices_from_being_shown_is_a_problem_until_they_are_shown_again() -> None:
+    assistant = after(NotificationsNoted("There is no session bus."))
+    assert assistant.snapshot().problems == {"notifications": "There is no session bus."}
+    assistant.handle(NotificationsNoted(None), 0.0)
+    assert assistant.snapshot().problems == {}

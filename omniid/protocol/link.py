@@ -304,7 +304,7 @@ class Link:
                 return []
             case UnknownFrame(problem=problem, raw=raw):
                 return [FrameIgnored(problem, raw)]
-            case SystemFrame() if _signed_in(frame):
+            case SystemFrame(action=str(action)) if action in _SIGNED_IN:
                 return []
             case ResponseFrame() | ErrorFrame() if (answered := self._acknowledged(frame)) is not None:
                 words = chat.from_frame(frame)
