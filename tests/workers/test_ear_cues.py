@@ -33,17 +33,21 @@ def ear(pulse: PulseServer) -> Iterator[EarProcess]:
 
 
 def tones(path: Path) -> list[int]:
-    """The pitches of the tones in a recording, in their order; nothing for silence and for speech."""
+    """The pitches of the tones in a recording, in their order; nothing for silence and for speech.
+
+    A piece that is loud only in part is an edge, and an edge has other pitches than its tone.
+    """
     with wave.open(str(path), "rb") as file:
         sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(float)
     heard: list[int] = []
-    for start in range(0, len(sound) - 320, 160):
+    for start in range(0, len(sound) - 320, 32):
         piece = sound[start : start + 320]
-        if np.abs(piece).max() < 1_000:
+        loudness = np.abs(piece).reshape(4, 80).max(axis=1)
+        if loudness.max() < 1_000:
             heard.append(0)
+        if loudness.min() < 1_000:
             continue
-        spectrum = np.abs(np.fft.rfft(piece * np.hanning(320), RATE))
-        pitch = int(np.argmax(spectrum))
+        pitch = 4 * int(np.argmax(np.abs(np.fft.rfft(piece * np.hanning(320), RATE // 4))))
         nearest = min((220, 330, 520, 660, 990), key=lambda known: abs(known - pitch))
         if abs(nearest - pitch) < 40 and (not heard or heard[-1] != nearest):
             heard.append(nearest)
