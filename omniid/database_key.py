@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from omniid import host
+from omniid import host, keyring_wait
 from omniid.control import address
 from omniid.credentials import KEYRING_WITHIN_S, PERSON_WITHIN_S, SERVICE, CredentialsError, ask_keyring
 from omniid.errors import StorageError
@@ -25,6 +25,7 @@ from omniid.storage.database import Database
 from omniid.storage.encryption import KEY_BYTES, EncryptionError
 
 ACCOUNT = "omniid.database"
+OPENS_WITHIN_S = 600.0  # then the service starts anew, which asks for the password once more
 
 log = structlog.get_logger()
 
@@ -44,11 +45,37 @@ async def opened(path: Path, *, encrypted: bool) -> AsyncIterator[Database]:
     was_encrypted = is_encrypted(path)
     if was_encrypted or encrypted:
         log.info("asking the keyring for the database's key")
-    key = await find(path, encrypted=encrypted)
+    key = await _found(path, encrypted=encrypted)
     async with Database(path, key, encrypted=encrypted) as database:
         if was_encrypted != encrypted:
             log.info("the database is encrypted now" if encrypted else "the database is in clear text now")
         yield database
+
+
+async def _found(path: Path, *, encrypted: bool) -> bytes | None:
+    """As `find`; but a service waits for a keyring that is not there yet, or locked.
+
+    It is often started before the desktop that brings the keyring, or while nobody sits there to unlock it.
+    If it ended, it would be started and end five times within seconds, and then be left alone for good.
+    """
+    try:
+        return await find(path, encrypted=encrypted)
+    except StorageError as error:
+        if error.code not in _CODES.values() or not host.has_service_manager():
+            raise
+        if not await _comes_open(error.message):
+            raise
+    return await find(path, encrypted=encrypted)
+
+
+async def _comes_open(problem: str) -> bool:
+    log.warning("waiting for the keyring", problem=problem, within_s=OPENS_WITHIN_S)
+    # Without the extension systemd would end a service that is so long not ready.
+    extension_us = round((OPENS_WITHIN_S + PERSON_WITHIN_S + 30) * 1_000_000)
+    host.notify_service_manager(
+        f"EXTEND_TIMEOUT_USEC={extension_us}\nSTATUS=waiting for the keyring: {problem}"
+    )
+    return await keyring_wait.until_open(OPENS_WITHIN_S)
 
 
 async def find(path: Path, *, encrypted: bool, makes: bool = True) -> bytes | None:

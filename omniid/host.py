@@ -95,6 +95,11 @@ class Clock:
         return Moment(time.monotonic(), datetime.now(self._zone))
 
 
+def has_service_manager() -> bool:
+    """Whether systemd started this process and waits to hear from it."""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def notify_service_manager(message: str) -> None:
     """Tell systemd, for example "READY=1"; without effect when nobody listens.
 

@@ -1,4 +1,4 @@
-"""A command's text, made clean before it is accepted; what is said about it to people."""
+"""A command's text, made clean before it is accepted; what no text may hold, wherever it is shown."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from omniid.errors import TextRefusedError
 
 MAX_CHARACTERS = 8_000
 
-# Unicode categories Cc (control), Cs (lone surrogates); the bidi overrides and isolates can make a text
-# read differently from what it is, so they go too.
+# Control characters but for the tab and the newline (so escape sequences too) and lone surrogates; the bidi
+# overrides and isolates can make a text read differently from what it is, so they go too.
 _BIDI = "\u202a-\u202e\u2066-\u2069"
-_UNWANTED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{_BIDI}]")
+UNWANTED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{_BIDI}]")
 
 
 def clean(text: str) -> str:
@@ -21,7 +21,7 @@ def clean(text: str) -> str:
     Raises:
         TextRefusedError: nothing is left, or more than `MAX_CHARACTERS`.
     """
-    cleaned = unicodedata.normalize("NFC", _UNWANTED.sub("", text.replace("\r\n", "\n"))).strip()
+    cleaned = unicodedata.normalize("NFC", UNWANTED.sub("", text.replace("\r\n", "\n"))).strip()
     if not cleaned:
         raise TextRefusedError("The command is empty. Say or type what you want done.", code="text_empty")
     if len(cleaned) > MAX_CHARACTERS:

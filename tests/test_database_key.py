@@ -189,6 +189,17 @@ def test_a_keyring_that_does_not_answer_is_told_in_time(
     assert not path.exists()
 
 
+def test_a_service_that_waited_long_enough_says_why_it_ends(
+    tmp_path: Path, keyring_daemon: KeyringDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_key, "OPENS_WITHIN_S", 0.1)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
+    keyring_daemon.unlock()
+    keyring_daemon.lock()
+    path = tmp_path / "omniid.db"
+    assert problem(lambda: opened(path), path).code == "keyring_locked"
+
+
 @pytest.mark.parametrize("is_sealed", [True, False], ids=["encrypted", "plain"])
 def test_no_keyring_is_told_with_the_package(
     tmp_path: Path, keyring_daemon: KeyringDaemon, *, is_sealed: bool

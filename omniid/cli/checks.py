@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from omniid import config, host, probing
+from omniid import browser, config, host, probing
 from omniid.config import Settings
 from omniid.control.client import Client
 from omniid.errors import ConfigError, NotRunningError, OmniidError
@@ -41,6 +44,8 @@ def run() -> Iterator[Finding]:
     yield _guarded("speech model", lambda: _model(settings))
     yield _guarded("voice", lambda: _voice(settings))
     yield _guarded("database", lambda: _database(settings))
+    yield _notifications(settings)
+    yield _browser()
     yield from _daemon(settings)
 
 
@@ -122,6 +127,45 @@ def _database(settings: Settings) -> Finding:
     kept = "" if key else " The keyring has no key yet; one is made then."
     how = "encrypted" if wanted else "made clear text again"
     return Finding("database", "warning", detail, f"It is {how} when omniid next starts.{kept}")
+
+
+def _notifications(settings: Settings) -> Finding:
+    from omniid.notifications.contract import NotShownError  # noqa: PLC0415 only doctor's own check needs it
+
+    name = "notifications"
+    if not settings.notifications.enabled:
+        return Finding(name, "ok", "switched off (notifications.enabled)")
+    if sys.platform == "darwin":
+        return Finding(name, "ok", "through osascript, without buttons")
+    try:
+        return Finding(name, "ok", f"shown by {asyncio.run(_notification_server())}")
+    except NotShownError as error:
+        return Finding(name, "warning", "not shown", str(error))
+
+
+async def _notification_server() -> str:
+    from omniid.notifications.freedesktop import Freedesktop  # noqa: PLC0415 not for macOS
+
+    screen = Freedesktop(lambda _tag, _key: None, lambda: None)
+    try:
+        return await screen.server()
+    finally:
+        await screen.close()
+
+
+def _browser() -> Finding:
+    """What would open the page of a sign-in, from the session that doctor runs in."""
+    commands = [words[0] for words in browser.launchers("https://localhost/", os.environ)]
+    found = next((command for command in commands if shutil.which(command)), None)
+    if found is not None:
+        return Finding("browser", "ok", f"opened by {found}")
+    missing = (
+        f"not installed: {', '.join(commands)}" if commands else "no display here, and BROWSER is not set"
+    )
+    advice = (
+        "Pages to sign in on are not opened by themselves; `omniid auth status` prints them, with a QR code."
+    )
+    return Finding("browser", "warning", missing, advice)
 
 
 def _daemon(settings: Settings) -> Iterator[Finding]:

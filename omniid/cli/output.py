@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 import textwrap
@@ -12,11 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from omniid.errors import EXIT_DONE, EXIT_FAILED, EXIT_QUEUED, EXIT_REFUSED, EXIT_UNCERTAIN
+from omniid.wording import UNWANTED
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print data for programs.")]
 
-# Escape sequences, other control characters and bidi overrides: a reply must not move the cursor.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _EXITS = {
     "done": EXIT_DONE,
     "needs_auth": EXIT_REFUSED,
@@ -28,8 +26,8 @@ _EXITS = {
 
 
 def printable(text: str) -> str:
-    """Text from elsewhere, safe to print."""
-    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
+    """Text from elsewhere, safe to print: a reply must not move the cursor."""
+    return UNWANTED.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def one_line(text: str) -> str:

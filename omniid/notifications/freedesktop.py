@@ -132,6 +132,17 @@ class Freedesktop:
             self._forget()
             await self._leave()
 
+    async def server(self) -> str:
+        """The name of who shows notices here, with what it cannot do.
+
+        Raises:
+            NotShownError: nobody does.
+        """
+        bus = await self._connected()
+        reply = await self._call(bus, self._message(bus, "GetServerInformation", ""))
+        name = text.title(str(reply.body[0])) if reply.body else "a server without a name"
+        return name if "actions" in await self._what_it_can(bus) else f"{name} (it has no buttons)"
+
     # --- the bus ------------------------------------------------------------------------------------------
 
     async def _connected(self) -> MessageBus:
@@ -145,7 +156,7 @@ class Freedesktop:
             async with asyncio.timeout(self._pace.answer_s):
                 self._bus = await bus.connect()
         except _BUS_ERRORS as error:
-            raise no_bus(str(error) or type(error).__name__) from error
+            raise no_bus() from error
         finally:
             if bus is not None and self._bus is not bus:
                 bus.disconnect()
@@ -211,9 +222,9 @@ class Freedesktop:
             is_lost = message.member != "Notify"  # that one is shown when the server comes to itself
             raise does_not_answer(is_lost=is_lost) from error
         except _BUS_ERRORS as error:
-            raise no_bus(str(error) or type(error).__name__) from error
+            raise no_bus() from error
         if reply is None:
-            raise no_bus("it has ended")
+            raise no_bus()
         if reply.message_type is MessageType.ERROR:
             raise nobody(message, reply) if reply.sender == BUS else refused(reply)
         return reply

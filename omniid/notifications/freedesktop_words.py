@@ -30,10 +30,10 @@ def hints(notice: Notice) -> dict[str, Variant]:
     }
 
 
-def no_bus(why: str) -> NotShownError:
+def no_bus() -> NotShownError:
     return NotShownError(
-        f"Notifications cannot be shown: there is no session bus ({text.title(why).rstrip('.')}). "
-        "omniid tries again with the next one; notifications.enabled = false ends that.",
+        "Notifications cannot be shown: there is no session bus. "
+        "omniid tries again with the next notice; notifications.enabled = false ends that.",
         is_away=True,
         is_lost=True,
     )

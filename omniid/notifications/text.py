@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from omniid.wording import UNWANTED
+
 MAX_TITLE = 80
 MAX_BODY = 400
 MAX_LINES = 6
@@ -16,8 +18,6 @@ _ESCAPES = re.compile(
     r"|\x1b[ -/]*[0-~]?"
 )
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-# Control characters but for the newline, bidi overrides and isolates, halves of characters.
-_UNWANTED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _SPACES = re.compile("[ \u00a0]{2,}")
 
 
@@ -37,7 +37,7 @@ def body(text: str) -> str:
 def _safe(text: str) -> str:
     text = _ESCAPES.sub("", text[:_READ_CHARS])
     text = _BREAKS.sub("\n", text.replace("\t", " "))
-    return _SPACES.sub(" ", _UNWANTED.sub("", text))
+    return _SPACES.sub(" ", UNWANTED.sub("", text))
 
 
 def _cut(text: str, most: int) -> str:

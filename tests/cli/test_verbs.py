@@ -132,6 +132,31 @@ def test_doctor_on_a_machine_with_nothing_names_each_remedy(tmp_path: Path) -> N
         assert remedy in findings[name]["advice"]
 
 
+def test_doctor_tells_what_a_machine_without_a_desktop_does_without(tmp_path: Path) -> None:
+    nowhere = {"DBUS_SESSION_BUS_ADDRESS": "unix:path=/nowhere", "HOME": str(tmp_path)}
+    nowhere |= {"DISPLAY": "", "WAYLAND_DISPLAY": "", "BROWSER": ""}
+    done = omniid("doctor", "--json", config=Path("/dev/null"), **nowhere)
+    findings = {finding["name"]: finding for finding in json.loads(done.stdout)}
+    assert findings["notifications"]["verdict"] == "warning"
+    assert "there is no session bus" in findings["notifications"]["advice"]
+    assert findings["browser"]["detail"] == "no display here, and BROWSER is not set"
+    assert "`omniid auth status` prints them" in findings["browser"]["advice"]
+    done = omniid(
+        "doctor",
+        "--json",
+        config=Path("/dev/null"),
+        **{**nowhere, "BROWSER": "no-such-browser:true", "OMNIID_NOTIFICATIONS__ENABLED": "false"},
+    )
+    findings = {finding["name"]: finding for finding in json.loads(done.stdout)}
+    assert findings["notifications"]["detail"] == "switched off (notifications.enabled)"
+    assert findings["browser"] == {
+        "name": "browser",
+        "verdict": "ok",
+        "detail": "opened by true",
+        "advice": "",
+    }
+
+
 def test_doctor_lists_a_broken_configuration_and_goes_on(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('[session]\nreply_timeout_s = "soon"\n', encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -35,13 +36,14 @@ class House:
         self.bus = bus
         self.path = folder / "data" / "omniid" / "omniid.db"
 
-    def daemon(self, *, encrypted: bool, away: bool = True) -> PrivateDaemon:
+    def daemon(self, *, encrypted: bool, away: bool = True, **environment: str) -> PrivateDaemon:
         # Nobody listens there.
         backend = {"url": "ws://127.0.0.1:9/ws"} if away else {"mode": "embedded"}
         return flow.daemon(
             self.folder,
             {"history": {"encrypted": encrypted}, "backend": backend, "speech": {"engine": "none"}},
             DBUS_SESSION_BUS_ADDRESS=self.bus,
+            **environment,
         )
 
     def fill(self) -> None:
@@ -183,6 +185,37 @@ def test_what_goes_wrong_is_told_and_nothing_is_touched(
 
     with house.daemon(encrypted=True) as running:
         assert house.content(running) == whole
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["locked", "not there yet"])
+def test_a_service_waits_for_the_keyring_of_the_desktop(
+    house: House, keyring_daemon: KeyringDaemon, tmp_path: Path, *, is_there: bool
+) -> None:
+    keyring_daemon.unlock()
+    with house.daemon(encrypted=True):
+        pass
+    if is_there:
+        keyring_daemon.lock()
+    else:
+        keyring_daemon.kill()
+    told: list[str] = []
+
+    def sign_in(manager: socket.socket) -> None:
+        told.append(manager.recv(10_000).decode())
+        keyring_daemon.unlock()
+        told.append(manager.recv(10_000).decode())
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(flow.WITHIN_S)
+        person = threading.Thread(target=sign_in, args=(manager,))
+        person.start()
+        with house.daemon(encrypted=True, NOTIFY_SOCKET=str(tmp_path / "notify")):
+            person.join(flow.WITHIN_S)
+    waiting, ready = told
+    assert waiting.startswith("EXTEND_TIMEOUT_USEC=")
+    assert "STATUS=waiting for the keyring: " in waiting
+    assert ready.startswith("READY=1")
 
 
 @pytest.mark.parametrize("encrypted", [True, False])
