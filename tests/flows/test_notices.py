@@ -77,22 +77,24 @@ class House:
 
 
 @asynccontextmanager
-async def house(tmp_path: Path, backend: Handler) -> AsyncIterator[House]:
+async def house(tmp_path: Path, backend: Handler, more: Config) -> AsyncIterator[House]:
     opened, script = tmp_path / "opened", tmp_path / "browser"
     script.write_text(f'#!/bin/sh\nprintf "%s\\n" "$1" >> {opened}\n', encoding="utf-8")
     script.chmod(0o700)
     async with notification_server.desktop() as desktop:
         with served(backend) as port:
-            config: Config = {"backend": {"url": address(port)}, "speech": {"engine": "none"}}
+            config: Config = {"backend": {"url": address(port)}, "speech": {"engine": "none"}, **more}
             environment = {"DBUS_SESSION_BUS_ADDRESS": desktop.address, "BROWSER": str(script)}
             with flow.daemon(tmp_path / "house", config, **environment) as running:
                 await asyncio.to_thread(flow.until_ready, running)
                 yield House(running, desktop, opened)
 
 
-def in_a_house(tmp_path: Path, backend: Handler, work: Callable[[House], Awaitable[None]]) -> None:
+def in_a_house(
+    tmp_path: Path, backend: Handler, work: Callable[[House], Awaitable[None]], more: Config | None = None
+) -> None:
     async def run() -> None:
-        async with asyncio.timeout(2 * flow.WITHIN_S), house(tmp_path, backend) as found:
+        async with asyncio.timeout(2 * flow.WITHIN_S), house(tmp_path, backend, more or {}) as found:
             await work(found)
 
     asyncio.run(run())
@@ -204,3 +206,45 @@ def test_the_page_of_a_sign_in_is_opened_again_by_a_click(tmp_path: Path) -> Non
         assert house.opened.read_text(encoding="utf-8") == f"{page}\n" * 2
 
     in_a_house(tmp_path, backend, work)
+
+
+async def answers_with_news(link: ServerConnection) -> None:
+    """The first command brings a message of the server's own, before its answer."""
+    news: dict[str, Any] = {
+        "userId": "u",
+        "notificationType": "info",
+        "title": "Post",
+        "message": "A letter came.",
+    }
+    first = True
+    async for frame in link:
+        if json.loads(frame)["type"] == "command":
+            if first:
+                await link.send(json.dumps({"type": "notification", "payload": news}))
+            first = False
+            await link.send(json.dumps(SENT))
+
+
+def test_who_wants_no_notices_gets_none(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        command = await house.said("Send it")
+        await house.until("command_moved", command_id=command["id"], state="done")
+        assert house.desktop.notified == []
+
+    in_a_house(tmp_path, answers_with_news, work, {"notifications": {"enabled": False}})
+
+
+@pytest.mark.parametrize(("unsolicited", "second"), [("always", "u3"), ("never", "u2")])
+def test_news_is_spoken_as_the_user_wants_it(tmp_path: Path, unsolicited: str, second: str) -> None:
+    async def work(house: House) -> None:
+        await house.ask("Send it")
+        await house.until("speech_finished")
+        command = await house.ask("Send that")
+        queued = await house.until("speech_queued", command_id=command["id"])
+        assert queued["utterance_id"] == second
+
+    more: Config = {
+        "speech": {"when": "always", "unsolicited": unsolicited},
+        "audio": {"output_file": tmp_path / "speaker.wav"},
+    }
+    in_a_house(tmp_path, answers_with_news, work, more)
