@@ -43,6 +43,15 @@ def fitted(line: str, indent: int) -> str:
     return textwrap.fill(line, width, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
+def duration(seconds: float) -> str:
+    """How long something took, or will: in the two largest units that it fills."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes and rest else f"{minutes} min" if minutes else f"{rest} s"
+
+
 def print_json(data: Any) -> None:
     print(json.dumps(data, indent=2))
 

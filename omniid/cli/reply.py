@@ -6,7 +6,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from omniid.cli.output import JsonFlag, one_line, print_json
+from omniid.cli.output import JsonFlag, duration, one_line, print_json
 from omniid.control.client import Client
 from omniid.errors import NotFoundError
 
@@ -82,7 +82,8 @@ def show_all(questions: list[dict[str, Any]], *, as_json: bool = False, file: Te
         return
     for question in questions:
         print(
-            f"{question['id']}  {question['kind']}, open for {question['open_for_s']:.0f} s more", file=file
+            f"{question['id']}  {question['kind']}, open for {duration(question['open_for_s'])} more",
+            file=file,
         )
         for line in (question["text"], *_plan(question["raw"]), _how(question)):
             print(f"    {one_line(line)}", file=file)

@@ -8,7 +8,7 @@ import shutil
 import sys
 from typing import Any
 
-from omniid.cli.output import outcome, printable
+from omniid.cli.output import duration, outcome, printable
 from omniid.control.client import Client
 
 _FIT_TO_COPY = re.compile("[!-~]+")
@@ -69,7 +69,7 @@ def _where_it_is(sign_in: dict[str, Any]) -> str:
 def _what_waits(sign_in: dict[str, Any]) -> str:
     count = len(sign_in["commands"])
     what = "1 command waits" if count == 1 else f"{count} commands wait"
-    return f"{what} for it, for {sign_in['open_for_s']:.0f} s more."
+    return f"{what} for it, for {duration(sign_in['open_for_s'])} more."
 
 
 def _code(url: str) -> str | None:

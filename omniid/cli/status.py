@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from omniid.cli.output import JsonFlag, fitted, print_json, printable
+from omniid.cli.output import JsonFlag, duration, fitted, print_json, printable
 from omniid.control.client import Client
 
 _SETTLED = ("done", "failed", "cancelled", "dropped")
@@ -30,7 +30,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
     )
     return [
         f"omniid is {status['headline']}",
-        f"  daemon      pid {status['pid']}, version {status['version']}, up {_duration(status['uptime_s'])}",
+        f"  daemon      pid {status['pid']}, version {status['version']}, up {duration(status['uptime_s'])}",
         f"  backend     {printable(status['backend'])}: {status['link'].replace('_', ' ')}{reason}",
         *_open_matters(status),
         f"  microphone  {_microphone(status)}",
@@ -81,9 +81,3 @@ def _open_matters(status: dict[str, Any]) -> list[str]:
     if status["outbox"].get("uncertain"):
         lines.append("  decide      what is uncertain may have been done: see `omniid outbox list`")
     return lines
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

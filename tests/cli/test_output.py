@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from omniid.cli.output import exit_code, outcome, printable
+from omniid.cli.output import duration, exit_code, outcome, printable
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,19 @@ def test_a_sign_in_without_an_address_says_so() -> None:
 
 def test_an_error_shows_the_servers_words() -> None:
     assert outcome(command("failed", reply={"content": "No such event."})) == "No such event."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (61, "1 min 1 s"),
+        (600, "10 min"),
+        (3_660, "1 h 1 min"),
+        (90_000, "25 h 0 min"),
+    ],
+)
+def test_a_duration_in_the_units_that_it_fills(seconds: float, said: str) -> None:
+    assert duration(seconds) == said

@@ -32,7 +32,7 @@ _SIGN_IN = SignInView(
     commands=["c1"],
     open_for_s=599.6,
 )
-THEN = "1 command waits for it, for 600 s more.\nWhen you have signed in, run `omniid auth done`.\n"
+THEN = "1 command waits for it, for 10 min more.\nWhen you have signed in, run `omniid auth done`.\n"
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_several_sign_ins_are_told_apart(daemon: Running, monkeypatch: pytest.Mo
     shown = omniid("auth", "status").stdout
     assert "run `omniid auth done s1`." in shown
     assert (
-        "2 commands wait for it, for 600 s more.\nWhen you have signed in, run `omniid auth done s2`."
+        "2 commands wait for it, for 10 min more.\nWhen you have signed in, run `omniid auth done s2`."
         in shown
     )
 
