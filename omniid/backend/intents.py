@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from omniid.backend.skills import spans
+
 if TYPE_CHECKING:
     from hassil import Intents, RecognizeResult
 
@@ -88,12 +90,15 @@ _TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "agenda": (
         "what(['s]| is| <i_have>) [(left|still|planned|scheduled)] (on|in) <calendar> [[for] {span}]",
         "what(['s]| is) <calendar> [like] [for] {span}",
+        "what (does|will) <calendar> look like [[for] {span}]",
         "what(['s]| is| <i_have>) (on|planned|scheduled|happening) [for] {span}",
-        "what do i have {span}",
+        "what <i_have> {span}",
+        "what am i doing {span}",
+        "(what|how) does {span} look [like]",
         "what(['re]| are) my (appointments|meetings|events|plans) [[for] {span}]",
         "(what|which|how many) <events> (<i_have>|are there|are on <calendar>) [[for] {span}]",
         "(<i_have>|are there|is there) [(any|an|a|some)] <events> [(on|in) <calendar>] [[for] {span}]",
-        "(<i_have>|is there) anything (on|in) <calendar> [[for] {span}]",
+        "(<i_have>|is there|is) anything (on|in) <calendar> [[for] {span}]",
         "<i_have> anything [(on|planned|scheduled)] [for] {span}",
         "<read> [out] [me] [what(['s]| is) (on|in)] <calendar> [[for] {span}] [<aloud>]",
         "<read> [out] [me] [(my|the)] <events> [[for] {span}] [<aloud>]",
@@ -177,19 +182,6 @@ _TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "add_loosely": ("add {task}",),
 }
 
-_WEEKDAYS = "(monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
-_PARTS = "(morning|afternoon|evening|night)"
-_SPANS = (
-    "[for] today",
-    "tonight",
-    f"this {_PARTS}",
-    f"tomorrow [{_PARTS}]",
-    "[the] day after tomorrow",
-    "[(on|in)] (this|next) week",
-    "[(on|at)] (this|the) weekend",
-    f"[(on|this|next|coming)] {_WEEKDAYS} [{_PARTS}]",
-)
-
 # Said around a command, never part of it. "thanks" only behind a mark: "remind me to say thanks" is a task.
 _LEAD = re.compile(
     r"^(?:(?:hey|hi|hello|okay|ok|so|well|um+|uh+|erm|now|and|please|kindly|just|omnii?d?|go ahead and"
@@ -257,7 +249,7 @@ def _intents() -> Intents:
             "lists": {
                 "task": {"wildcard": True},
                 "when": {"wildcard": True},
-                "span": {"values": [{"in": words, "out": words} for words in _SPANS]},
+                "span": {"wildcard": True},
             },
         }
     )
@@ -269,12 +261,14 @@ def _trimmed(line: str) -> str:
 
 
 def _read(result: RecognizeResult, sentence: str) -> Understood | None:
-    """A match as an intent; None where its words are no time or no task after all."""
+    """A match as an intent; None where its words are no time, no days or no task after all."""
     slots = {}
     for name, entity in result.entities.items():
         start, end = entity.text_span or (0, 0)
         slots[name] = (sentence[start:end] or entity.text).strip(_QUOTES)
     if not all(any(map(str.isalnum, words)) and words.lower() not in _NO_TASK for words in slots.values()):
+        return None
+    if not spans.known(slots.get("span", "today")):
         return None
     when = slots.pop("when", None)
     if when is not None:

@@ -32,6 +32,7 @@ NOTE = event("bin day", FRIDAY, 24, all_day=True, busy=False)
 NAMELESS = event("", at(0))
 GOING_ON = event("review", at(15, 0, 26), 2)
 LATER = event("concert", at(20, 0, 26))
+FAIR = event("fair", at(9), 56)
 FAR = event("checkup", NOW + timedelta(days=20))
 
 
@@ -78,6 +79,26 @@ SAID = [
      "You are free tomorrow morning, but for Dentist at 10 AM."),
     (calendar.free, "on friday", (TRIP,),
      "You are not free on Friday, 27 November: you have trip to Rome all day."),
+    (calendar.agenda, "on the 27th of November", (DENTIST,),
+     "You have one appointment on Friday, 27 November: Dentist at 10 AM."),
+    (calendar.agenda, "on Thursday", (GOING_ON, LATER),
+     "You have 2 appointments today: review until 5 PM, and concert at 8 PM."),
+    (calendar.agenda, "next Thursday", (), "There is nothing on your calendar on Thursday, 3 December."),
+    (calendar.agenda, "in December", (FAR,),
+     "You have one appointment in December: checkup on Wednesday, 16 December at 3:30 PM."),
+    (calendar.agenda, "on 27 November", (FAIR,),
+     "You have one appointment on Friday, 27 November: fair at 9 AM."),
+    (calendar.agenda, "on 28 November", (FAIR,),
+     "You have one appointment on Saturday, 28 November: fair all day."),
+    (calendar.agenda, "on 29 November", (FAIR,),
+     "You have one appointment on Sunday, 29 November: fair until 5 PM."),
+    (calendar.agenda, "on 5 January 2026", (), "Monday, 5 January is over already."),
+    (calendar.free, "on 28 November", (FAIR,),
+     "You are not free on Saturday, 28 November: you have fair all day."),
+    (calendar.free, "on January 3rd", (), "You are free on Sunday, 3 January 2027."),
+    (calendar.free, "on Thursday", (), "You are free for the rest of today."),
+    (calendar.free, "on 2026-11-27", (TRIP,),
+     "You are not free on Friday, 27 November: you have trip to Rome all day."),
     (calendar.upcoming, "", (GOING_ON, LATER), "Next is concert, today at 8 PM."),
     (calendar.upcoming, "", (TRIP, DENTIST), "Next is Dentist, tomorrow at 10 AM, at Main Street 5."),
     (calendar.upcoming, "", (TRIP,), "Next is trip to Rome, tomorrow, all day."),
@@ -93,6 +114,12 @@ def test_what_is_said(
 ) -> None:
     answer = asked(skill, span, Diary(events))
     assert (answer.message, answer.done) == (words, True)
+
+
+@pytest.mark.parametrize("skill", [calendar.agenda, calendar.free])
+def test_a_day_that_never_comes_is_said_to_be_none(skill: Callable[[Request], Answer]) -> None:
+    answer = asked(skill, "on the 31st of February", Diary((DENTIST,)))
+    assert (answer.message, answer.done) == ("There is no 31 February.", False)
 
 
 SKILLS = [calendar.agenda, calendar.free, calendar.upcoming]

@@ -80,6 +80,17 @@ PLAIN = {
         "Any meetings tomorrow?",
         "Hey Omni, check my calendar",
         "what do I have tomorrow",
+        "What have I got on Friday?",
+        "What's on my calendar on 31 December?",
+        "What's happening on December 31st, 2026?",
+        "Do I have any appointments on Thursday, the 31st of December?",
+        "Show me my calendar for 2026-12-31, please.",
+        "my calendar next weekend",
+        "What am I doing on the 3rd of January?",
+        "What does my calendar look like next week?",
+        "What does my Friday look like?",
+        "How does next month look?",
+        "Is anything on my calendar on the 31st of February?",
         "my calendar",
     ],
     "upcoming": [
@@ -97,6 +108,8 @@ PLAIN = {
         "Am I free on Friday afternoon?",
         "Do I have time tomorrow afternoon?",
         "Is tomorrow free?",
+        "Is the 31st of December free?",
+        "Am I free on December 31st in the afternoon?",
     ],
     "forget_calendar": [
         "Forget my calendar.",
@@ -113,6 +126,10 @@ PLAIN = {
     ],
     "unknown": [
         "what's the weather",
+        "What do I have first?",
+        "What am I doing wrong?",
+        "What does that look like?",
+        "Is this free?",
         "Send an email to Ann.",
         "play some music",
         "schedule a meeting with Bob",
@@ -159,6 +176,7 @@ WITH_TASK = [
     ("remind", "Remind me at ten to five to call Ann.", "call Ann at ten to five"),
     ("remind", "remind me about the letter to Ann", "the letter to Ann"),
     ("remind", "Remind me Friday is bin day.", "Friday is bin day"),
+    ("remind", "Remind me on December 31 to call Ann.", "call Ann on December 31"),
     ("remind", "Set a reminder to lock the door", "lock the door"),
     ("remind", "set a reminder for 5 pm to call Ann", "call Ann for 5 pm"),
     ("remind", "Don't let me forget to lock up.", "lock up"),
@@ -194,6 +212,12 @@ SPANS = [
     ("What's on my calendar this week?", "this week"),
     ("Am I free on Friday afternoon?", "on Friday afternoon"),
     ("Do I have any meetings the day after tomorrow?", "the day after tomorrow"),
+    ("What's on my calendar, December 31, 2026?", "December 31, 2026"),
+    (
+        "“Is there anything on my calendar on Thursday, the 31st of December?”",
+        "on Thursday, the 31st of December",
+    ),
+    ("Read me my calendar for the 14th of March out loud, please.", "the 14th of March"),
     ("Am I free?", ""),
 ]
 
@@ -209,9 +233,16 @@ def test_a_task_is_kept_as_it_was_said(name: str, text: str, task: str) -> None:
     assert (understood.name, understood.slots["task"]) == (name, task)
 
 
-@pytest.mark.parametrize("piece", ["foo to on my list bar ", "at to ", "is done ", "("])
-def test_the_longest_text_takes_no_minutes(piece: str) -> None:
-    text = ("add remind me " + piece * 8_000)[:8_000]
+LONG = [
+    *(("add remind me ", piece) for piece in ("foo to on my list bar ", "at to ", "is done ", "(")),
+    ("what does ", "look like "),
+    ("read my calendar for ", "out loud "),
+]
+
+
+@pytest.mark.parametrize(("lead", "piece"), LONG)
+def test_the_longest_text_takes_no_minutes(lead: str, piece: str) -> None:
+    text = (lead + piece * 8_000)[:8_000]
     started = time.perf_counter()
     recognise(text)
     assert time.perf_counter() - started < 10

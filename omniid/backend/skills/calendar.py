@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from omniid.backend.diary.events import Diary, Event
+from omniid.backend.skills.days import NoSuchDayError
 from omniid.backend.skills.request import Answer, Request
 from omniid.backend.skills.spans import Span, named
 
@@ -18,10 +19,10 @@ _NO_FOLDER = "I find no calendar on this computer: none of the folders in which 
 
 def agenda(request: Request) -> Answer:
     """All that is left of the days asked for."""
-    span = named(request.slots.get("span", ""), request.now)
-    diary = _left(request, span)
-    if isinstance(diary, Answer):
-        return diary
+    asked = _left(request)
+    if isinstance(asked, Answer):
+        return asked
+    span, diary = asked
     if not diary.events:
         more = " more" if _begun(span, request.now) else ""
         return _answer(f"There is nothing{more} on your calendar {span.name}.", diary)
@@ -52,16 +53,16 @@ def upcoming(request: Request) -> Answer:
 
 def free(request: Request) -> Answer:
     """Whether nothing takes up the time; what is only a note in the calendar does not."""
-    span = named(request.slots.get("span", ""), request.now)
-    diary = _left(request, span)
-    if isinstance(diary, Answer):
-        return diary
+    asked = _left(request)
+    if isinstance(asked, Answer):
+        return asked
+    span, diary = asked
     busy = [event for event in diary.events if event.busy]
     rest = "for the rest of " if _begun(span, request.now) else ""
     if not busy:
         return _answer(f"You are free {rest}{span.name}.", diary)
     told = _told(busy, span, request.now)
-    if any(event.all_day for event in busy):
+    if any(_fills(event, span.start) for event in busy):
         return _answer(f"You are not free {span.name}: you have {told}.", diary)
     return _answer(f"You are free {rest}{span.name}, but for {told}.", diary)
 
@@ -75,11 +76,17 @@ def forget(request: Request) -> Answer:
     )
 
 
-def _left(request: Request, span: Span) -> Diary | Answer:
-    """What is left of the span, or why there is nothing to tell."""
+def _left(request: Request) -> tuple[Span, Diary] | Answer:
+    """The days asked for and what is left of them, or why there is nothing to tell."""
+    try:
+        span = named(request.slots.get("span", ""), request.now)
+    except NoSuchDayError as error:
+        return Answer(str(error), done=False)
     if span.over:
-        return Answer(f"{span.name[0].upper()}{span.name[1:]} is over already.")
-    return _read(request, span.start, span.end)
+        name = span.name.removeprefix("on ").removeprefix("in ")
+        return Answer(f"{name[0].upper()}{name[1:]} is over already.")
+    diary = _read(request, span.start, span.end)
+    return diary if isinstance(diary, Answer) else (span, diary)
 
 
 def _read(request: Request, start: datetime, end: datetime) -> Diary | Answer:
@@ -110,7 +117,8 @@ def _count(events: Sequence[Event]) -> str:
 def _told(events: Sequence[Event], span: Span, now: datetime) -> str:
     """As many as an ear can take in: "the dentist at 10 AM, and a call at noon"."""
     told = [
-        f"{_titled(event)} {_hours(event, now) if span.one_day else _when(event, now)}" for event in events
+        f"{_titled(event)} {_hours(event, span.start) if span.one_day else _when(event, now)}"
+        for event in events
     ]
     spoken = told[:_SPOKEN_EVENTS]
     if len(told) > _SPOKEN_EVENTS:
@@ -134,10 +142,16 @@ def _when(event: Event, now: datetime) -> str:
     return f"{day}, all day" if event.all_day else f"{day} at {_clock(event.start)}"
 
 
-def _hours(event: Event, now: datetime) -> str:
-    if event.all_day:
+def _hours(event: Event, since: datetime) -> str:
+    """The hours of the day of `since` that it takes up, from `since` on."""
+    if _fills(event, since):
         return "all day"
-    return f"until {_clock(event.end)}" if event.start < now < event.end else f"at {_clock(event.start)}"
+    return f"until {_clock(event.end)}" if event.start < since < event.end else f"at {_clock(event.start)}"
+
+
+def _fills(event: Event, since: datetime) -> bool:
+    """Whether it takes up a whole day, be it as one of several."""
+    return event.all_day or event.start.date() < since.date() < event.end.date()
 
 
 def _clock(moment: datetime) -> str:
