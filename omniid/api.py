@@ -37,6 +37,7 @@ from omniid.control.server import Call, Handler
 from omniid.errors import BadRequestError, NotFoundError, RefusedError, StorageError
 from omniid.events import (
     AnswerUnwanted,
+    CommandEdited,
     CommandMoved,
     CommandQueued,
     ConfirmationAnswered,
@@ -57,6 +58,7 @@ from omniid.listening import CONFIRM_WITHIN_S, Doubt
 from omniid.metrics import CONTENT_TYPE, Gauges, Metrics
 from omniid.moment import Moment
 from omniid.performer import GIVEN_UP, Asked, Performer
+from omniid.questions import OF_A_STEP
 from omniid.reactor import Reactor
 from omniid.session import Session
 from omniid.sign_ins import SignIn
@@ -171,7 +173,9 @@ class CommandVerbs:
 
     async def command_edit(self, call: Call) -> CommandView:
         message = wording.clean(call.body.message)
-        return self._view(await self._outbox.edit(call.id, message, self._clock().wall))
+        command = await self._outbox.edit(call.id, message, self._clock().wall)
+        self._reactor.post_nowait(CommandEdited(command.id, command.message))
+        return self._view(command)
 
     async def command_cancel(self, call: Call) -> CommandView:
         command = await self._outbox.cancel(call.id, self._clock().wall)
@@ -269,6 +273,7 @@ class BackendVerbs:
                         text=question.asked.text,
                         command_id=question.asked.command_id,
                         open_for_s=round(max(0.0, question.until - now), 1),
+                        open_steps=list(question.undecided),
                         raw=question.asked.raw,
                     )
                     for question in self._assistant.questions.values()
@@ -295,6 +300,9 @@ class BackendVerbs:
         if (given.action is None) == (kind == "approval"):
             wanted = "action" if kind == "approval" else "value"
             raise BadRequestError(f"A question of the kind {kind} is answered with {wanted!r}.")
+        if given.action in OF_A_STEP and not question.may_decide(given.step_id):
+            left = ", ".join(question.undecided) or "none that has a name"
+            raise BadRequestError(f"That step of the plan is not open. Steps that are: {left}.")
         reply = QuestionReplied(question.id, given.value, given.action, given.step_id)
         match await self._outcome(reply):
             case QuestionAnswered():

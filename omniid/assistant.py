@@ -6,7 +6,7 @@ are doing. It reads no clock, opens nothing and waits for nothing: every rule be
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -21,7 +21,11 @@ from omniid.effects import (
     SweepTakes,
 )
 from omniid.events import (
+    AnswerAcknowledged,
+    AnswerUnwanted,
     ClockTicked,
+    CommandEdited,
+    CommandFound,
     CommandMoved,
     CommandQueued,
     CommandRefused,
@@ -58,6 +62,7 @@ from omniid.events import (
     WorkerFailed,
     WorkerStood,
 )
+from omniid.fate import State
 from omniid.line import Line, LineSettings, LinkState
 from omniid.listening import Capture, Doubt, KeyEvent, Listening, ListeningSettings, TakeEvent
 from omniid.questions import Question, Questions
@@ -93,6 +98,7 @@ _ListeningEvent = (
 Microphone = Literal["closed", "open", "kept open", "kept shut"]
 
 _MOST_SPOKEN_COMMANDS = 100
+_EXPIRED = "“{words}” was not sent: it has waited for too long. Say it again if you still want it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ class _State:
     model: str | None = None
     kept_open: str | None = None
     hotkey: Hotkey = Hotkey(None, sees_releases=False)
-    spoken: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_SPOKEN_COMMANDS))  # commands
+    spoken: OrderedDict[str, str] = field(default_factory=OrderedDict)  # commands, with their words
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -268,6 +274,7 @@ class Assistant:
                 | QuestionAnswered()
                 | QuestionNotAnswered()
                 | QuestionDue()
+                | AnswerAcknowledged()
             ):
                 return self._questions.handle(event, now)
             case _:
@@ -275,8 +282,14 @@ class Assistant:
 
     def _on_command(self, event: Event, now: float) -> list[Effect]:
         match event:
-            case CommandQueued() | CommandWritten() | CommandMoved():
+            case CommandFound() | CommandQueued() | CommandWritten() | CommandMoved():
                 return self._on_fate(event, now)
+            case CommandEdited(command_id=command_id, text=text):
+                if command_id in self._state.spoken:
+                    self._state.spoken[command_id] = text
+                return []
+            case AnswerUnwanted():
+                return [*self._questions.on_unwanted(event), *self._line.handle(event, now)]
             case FateDecided(command_id=command_id, again=again):
                 return [Decide(command_id, again)]
             case MessageArrived():
@@ -286,16 +299,31 @@ class Assistant:
             case _:
                 return self._line.handle(event, now)
 
-    def _on_fate(self, event: CommandQueued | CommandWritten | CommandMoved, now: float) -> list[Effect]:
-        effects = [*self._listening.on_command(event), *self._line.handle(event, now)]
+    def _on_fate(
+        self, event: CommandFound | CommandQueued | CommandWritten | CommandMoved, now: float
+    ) -> list[Effect]:
+        of_take = [] if isinstance(event, CommandFound) else self._listening.on_command(event)
+        effects = [*of_take, *self._line.handle(event, now)]
         match event:
-            case CommandQueued(command_id=command_id, kind="voice"):
-                self._state.spoken.append(command_id)
+            case CommandFound(kind="voice") | CommandQueued(kind="voice"):
+                self._remember_spoken(event.command_id, event.message)
             case CommandMoved():
-                effects += [*self._questions.on_moved(event), *self._sign_ins.on_moved(event)]
+                effects += self._on_moved(event)
             case _:
                 pass
         return effects
+
+    def _remember_spoken(self, command_id: str, message: str) -> None:
+        self._state.spoken[command_id] = message
+        while len(self._state.spoken) > _MOST_SPOKEN_COMMANDS:
+            self._state.spoken.popitem(last=False)
+
+    def _on_moved(self, event: CommandMoved) -> list[Effect]:
+        words = self._state.spoken.get(event.command_id)
+        told: list[Effect] = []
+        if event.state is State.EXPIRED and words and not self._sign_ins.holds(event.command_id):
+            told = self._voice.tell(_EXPIRED.format(words=words), "voice", about="expired")
+        return [*told, *self._questions.on_moved(event), *self._sign_ins.on_moved(event)]
 
     def _on_message(self, message: MessageArrived) -> list[Effect]:
         """What the server says of its own accord, where somebody may want to hear it."""

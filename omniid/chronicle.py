@@ -1,12 +1,14 @@
-"""Writes down what is said, on both sides, as it happens."""
+"""Writes down what is said, on both sides, as it happens, and again later where the disk does not take it."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
-from dataclasses import replace
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -14,6 +16,8 @@ import uuid_utils
 
 from omniid.errors import StorageError
 from omniid.events import (
+    AnswerAcknowledged,
+    CommandEdited,
     CommandProgressed,
     CommandQueued,
     CommandSettled,
@@ -24,54 +28,118 @@ from omniid.events import (
     QuestionAsked,
     SettledHere,
     StorageFailed,
+    StorageWorks,
 )
-from omniid.storage.messages import HistoryMessage
+from omniid.protocol import chat
+from omniid.protocol.codec import JSON
+from omniid.protocol.messages import ErrorFrame, ResponseFrame, UnifiedReply, parse_server_frame
+from omniid.storage.messages import HistoryMessage, size_of
 
 log = structlog.get_logger()
 
 _MOST_WAITING = 1_000
+_MOST_BYTES_WAITING = 20_000_000
 
 
 class Book(Protocol):
-    async def add(self, message: HistoryMessage) -> object:
-        """Raises StorageError: the disk does not take it."""
+    """Each raises StorageError: the disk does not take it. `clearings` counts how often all was forgotten."""
+
+    clearings: int
+
+    async def add(self, message: HistoryMessage, *, once: bool = False) -> object: ...
+    async def reword(self, message_id: str, text: str) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Something to be written, unless all is forgotten before; `write` may be called again."""
+
+    write: Callable[[], Awaitable[object]]
+    size: int
+    clearings: int
 
 
 class Chronicle:
-    """`observe` sees every event; `run` writes what is worth it. No command ever waits for either."""
+    """`observe` sees every event; `run` writes what is worth it. No command ever waits for either.
+
+    What the disk refuses waits at its place, and all that comes later behind it, until the disk takes words
+    again. What there is no room for meanwhile, or at the end, is counted, and the log says how much it was.
+    """
 
     def __init__(self, book: Book, now: Callable[[], datetime], post: Callable[[Event], None]) -> None:
         self._book = book
         self._now = now
         self._post = post
-        self._waiting: asyncio.Queue[HistoryMessage] = asyncio.Queue(_MOST_WAITING)
+        self._waiting: deque[_Entry] = deque()
+        self._bytes = 0
+        self._some_wait = asyncio.Event()
+        self._storage_works = asyncio.Event()
         self._dropped = 0
 
     def observe(self, event: Event) -> None:
-        message = message_of(event, self._now())
-        if message is None:
-            return
-        if self._waiting.full():
+        match event:
+            case StorageWorks():
+                self._storage_works.set()
+            case CommandEdited(command_id=command_id, text=text):
+                # The words as they were are written, or wait before these.
+                self._keep(partial(self._book.reword, command_id, text), len(text))
+            case _ if (message := message_of(event, self._now())) is not None:
+                once = isinstance(event, LateReplyArrived)  # a server may say it until it is sure of it
+                self._keep(partial(self._book.add, message, once=once), size_of(message))
+            case _:
+                pass
+
+    def _keep(self, write: Callable[[], Awaitable[object]], size: int) -> None:
+        if len(self._waiting) >= _MOST_WAITING or self._bytes + size > _MOST_BYTES_WAITING:
             self._dropped += 1
             return
-        self._waiting.put_nowait(message)
+        self._waiting.append(_Entry(write, size, self._book.clearings))
+        self._bytes += size
+        self._some_wait.set()
 
     async def run(self) -> None:
-        """Write until cancelled; what still waits then is written first."""
+        """Write until cancelled; what still waits then is written first, so far as the disk takes it."""
         try:
             while True:
-                await self._write(await self._waiting.get())
+                await self._some_wait.wait()
+                self._storage_works.clear()
+                if not await self._write_all():
+                    await self._storage_works.wait()
         finally:
-            while not self._waiting.empty():
-                await self._write(self._waiting.get_nowait())
+            if not await self._write_all():
+                await self._write_what_fits()
 
-    async def _write(self, message: HistoryMessage) -> None:
-        try:
-            await self._book.add(message)
-        except StorageError as error:
-            self._post(StorageFailed(error.message))
+    async def _write_all(self) -> bool:
+        """Write what waits, the first first; whether the disk took all of it."""
+        while self._waiting:
+            entry = self._waiting[0]
+            try:
+                await self._write(entry)
+            except StorageError as error:
+                self._post(StorageFailed(error.message))
+                return False
+            self._waiting.popleft()
+            self._bytes -= entry.size
+            self._tell_dropped()
+        self._some_wait.clear()
+        return True
+
+    async def _write_what_fits(self) -> None:
+        """At the end: a full disk may have room for the short ones."""
+        for entry in self._waiting:
+            try:
+                await self._write(entry)
+            except StorageError:
+                self._dropped += 1
+        self._tell_dropped()
+
+    async def _write(self, entry: _Entry) -> None:
+        if entry.clearings == self._book.clearings:
+            await entry.write()
+
+    def _tell_dropped(self) -> None:
         if self._dropped:
-            log.warning("not written into the history: too much at once", messages=self._dropped)
+            log.warning("left out of the history", messages=self._dropped)
             self._dropped = 0
 
 
@@ -92,10 +160,13 @@ def message_of(event: Event, at: datetime) -> HistoryMessage | None:
             return _noted(event, "partial", text, at)
         case QuestionAnswered(text=text) if text:
             return HistoryMessage(_id(), at, "user", "answer", text)
+        case AnswerAcknowledged(text=text) if text:
+            return HistoryMessage(_id(), at, "assistant", "partial", text)
         case QuestionAsked(text=text):
             return _noted(event, "question", text, at)
         case MessageArrived(text=text) if text:
-            return _noted(event, event.kind, text, at, {"inferred": True} if event.command_id else {})
+            message = _noted(event, event.kind, text, at, {"inferred": True} if event.command_id else {})
+            return message if event.note is not None else replace(message, reply=_unwaited_reply(event))
         case _:
             return None
 
@@ -113,6 +184,17 @@ def _noted(
     raw = event.raw if isinstance(event, QuestionAsked | MessageArrived) else {} if note is None else note.raw
     reply = None if note is None else {**dataclasses.asdict(replace(note, raw={})), "raw": raw}
     return HistoryMessage(_id(), at, sender, kind, text, event.command_id, metadata or {}, reply)
+
+
+def _unwaited_reply(event: MessageArrived) -> dict[str, Any] | None:
+    """What a settling frame says that no command waits for. None: it is none, or was too large to be kept."""
+    if event.raw.keys() == {"type", "omitted_bytes"}:
+        return None
+    match parse_server_frame(JSON.pack(event.raw)):
+        case (ResponseFrame(status="success" | "error") | ErrorFrame() | UnifiedReply()) as frame:
+            return dataclasses.asdict(replace(chat.from_frame(frame), raw=event.raw))
+        case _:
+            return None
 
 
 def _id() -> str:

@@ -68,6 +68,11 @@ _ANSWER = re.compile(
 )
 
 
+_OR = re.compile(r"\b(?:or|oder|ou)\b", re.IGNORECASE)
+_BETWEEN = re.compile(rf",|{_OR.pattern}", re.IGNORECASE)
+_ORDINAL = re.compile(r"(?:first|second|third|fourth|fifth|last|latter|former)(?: one)?")
+
+
 def wants_words(question: str) -> bool:
     """Whether a question can hardly be answered by yes or no: "Which Bob?"."""
     return _OPEN_QUESTION.search(question) is not None
@@ -89,7 +94,7 @@ class Answering:
     action: ApprovalAction | None = None
 
 
-def answering(kind: Literal["intervention", "approval"], text: str) -> Answering | None:
+def answering(kind: Literal["intervention", "approval"], question: str, text: str) -> Answering | None:
     """What a take says to a question of that kind; None when it is a command of its own."""
     said = verdict(text)
     if kind == "approval":
@@ -100,7 +105,30 @@ def answering(kind: Literal["intervention", "approval"], text: str) -> Answering
     if said is not None:
         return Answering(value="yes" if said else "no")
     spoken = _ANSWER.fullmatch(text.strip())
-    return Answering(value=spoken["value"]) if spoken else None
+    value = spoken["value"] if spoken else choice(question, text)
+    return None if value is None else Answering(value=value)
+
+
+def choice(question: str, text: str) -> str | None:
+    """The words of a take that are one of those that the question offers: "Bob Smith or Bob Jones?".
+
+    They have to be the whole of an offer, or the end of the first, which the question leads up to.
+    """
+    words = _plain(text).removeprefix("the ")
+    offers = [_plain(offer).removeprefix("the ") for offer in _offers(question)]
+    if not words or not offers:
+        return None
+    is_one = words in offers or f" {offers[0]}".endswith(f" {words}") or _ORDINAL.fullmatch(words) is not None
+    return text.strip().rstrip(".!?") if is_one else None
+
+
+def _offers(question: str) -> list[str]:
+    """What stands before and after "or", and between the commas before it, in the last sentence with one."""
+    sentences = [each for each in re.split(r"(?<=[.!?])\s+|\n", question) if _OR.search(each)]
+    if not sentences:
+        return []
+    told = sentences[-1].rpartition(":")[2]
+    return [offer for offer in re.split(_BETWEEN, told.rstrip("?!. ")) if offer.strip()]
 
 
 def _plain(text: str) -> str:

@@ -30,6 +30,7 @@ from omniid.ear_performer import EarPerformer
 from omniid.errors import StorageError
 from omniid.events import (
     ClockTicked,
+    CommandFound,
     CommandMoved,
     Event,
     MachineWoke,
@@ -279,9 +280,13 @@ def _keys(
 
 async def _take_stock(outbox: Outbox, reactor: Reactor, now: datetime) -> None:
     """What became of the commands while omniid did not run."""
-    for command in await outbox.recover(now):
+    recovered = await outbox.recover(now)
+    left = await outbox.list()
+    for command in left:
+        reactor.post_nowait(CommandFound(command.id, command.kind, command.message, command.state))
+    for command in recovered:
         reactor.post_nowait(CommandMoved(command.id, command.state))
-    for command in await outbox.list():
+    for command in left:
         if command.state is State.NEEDS_AUTH:
             reply = command.reply or {}
             left_s = SIGN_IN_WITHIN_S - (now - command.changed_at).total_seconds()

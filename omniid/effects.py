@@ -117,13 +117,14 @@ class RemindLater:
 
 @dataclass(frozen=True, slots=True)
 class AnswerQuestion:
-    """Pass the user's answer on to the backend."""
+    """Pass the user's answer on to the backend. `leaves_open`: other steps are still to be decided."""
 
     question_id: str
     session_id: str
     step_id: str | None
     value: str | None = None
     action: ApprovalAction | None = None
+    leaves_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

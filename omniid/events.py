@@ -131,9 +131,10 @@ class ConfirmationAnswered:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationDue:
-    """The user has had the time to answer."""
+    """The user has had the time to answer; `reminds`: half of it."""
 
     take_id: str
+    reminds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,24 @@ class CommandQueued:
     message: str
     take_id: str | None = None
     again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFound:
+    """At start: a command of an earlier run that is not over."""
+
+    command_id: str
+    kind: Kind
+    message: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEdited:
+    """A command that still waits was changed; `text` is what it says now."""
+
+    command_id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -693,6 +712,8 @@ Event = (
     | SpeechRequested
     | SpeechQueued
     | CommandQueued
+    | CommandEdited
+    | CommandFound
     | CommandRefused
     | AttemptBegun
     | CommandMoved

@@ -22,6 +22,7 @@ from omniid.events import (
     AnsweredHere,
     AnswerUnwanted,
     AttemptBegun,
+    CommandFound,
     CommandMoved,
     CommandQueued,
     CommandRejected,
@@ -229,6 +230,9 @@ class Line:
                     Move(command_id, State.REJECTED, reason),
                     *self._tell(f"Not done: {reason}.", kind, None),
                 ]
+            case CommandFound(command_id=command_id, kind=kind, state=State.UNCERTAIN):
+                self._remember_uncertain(command_id, kind)
+                return []
             case AnswerUnwanted(command_id=command_id):
                 if command_id in self.in_flight:
                     self._unwanted.add(command_id)

@@ -390,6 +390,7 @@ class Listening:
             Announce(ConfirmationAsked(take.id, said.text, doubt)),
             Cue("question"),
             *self._tell(f"Did you say: {said.text}", take.id, asks=True),
+            RemindLater(CONFIRM_WITHIN_S / 2, ConfirmationDue(take.id, reminds=True)),
             RemindLater(CONFIRM_WITHIN_S, ConfirmationDue(take.id)),
         ]
 
@@ -441,7 +442,10 @@ class Listening:
         if doubt is None or event.take_id != doubt.take_id or isinstance(event, ConfirmationAsked):
             return []
         if isinstance(event, ConfirmationDue):
-            if not self.is_idle or self._voice.is_busy:
+            is_heeded = not self.is_idle or self._voice.is_busy
+            if event.reminds:
+                return [] if is_heeded else [Cue("question")]
+            if is_heeded:
                 return [RemindLater(ASK_AGAIN_S, event)]
             return self._resolve(accepted=False, by="timeout")
         self._state.doubt = None

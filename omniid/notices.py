@@ -13,8 +13,11 @@ from typing import Literal
 
 from omniid.consent import wants_words
 from omniid.events import (
+    AnswerAcknowledged,
     AnswerUnwanted,
     AttemptBegun,
+    CommandEdited,
+    CommandFound,
     CommandMoved,
     CommandQueued,
     CommandRefused,
@@ -47,7 +50,15 @@ from omniid.events import (
 )
 from omniid.fate import State
 from omniid.protocol.chat import Reply
-from omniid.workers.channel import CaptureEnded, CaptureOpened, TakeEmpty, TakeFailed
+from omniid.workers.channel import (
+    MOUTH_LOST,
+    CaptureEnded,
+    CaptureOpened,
+    SpeechFailed,
+    SpeechStarted,
+    TakeEmpty,
+    TakeFailed,
+)
 
 Replies = Literal["voice", "always", "never"]
 
@@ -59,6 +70,8 @@ _KEPT_CHARS = 400  # of a command's words
 
 _CONVERSATION = "conversation"
 _CONFIRMATION = "confirmation"
+_ANSWER = "answer"
+_SPEAKER = "speaker"
 _MESSAGE = "message"
 _UNCERTAIN = "uncertain"
 
@@ -66,6 +79,7 @@ _FAILED = "That did not work"
 _WAITS = "Waiting until I am back online"
 _ASKS = "omniid asks"
 _AGAIN = "Still waiting for your answer"
+_NOT_TAKEN = "Your answer was not taken"
 _NOT_PASSED_ON = "Your answer did not get through"
 _YES_NO = (("yes", "Yes"), ("no", "No"))
 _APPROVE_REJECT = (("approve", "Approve"), ("reject", "Reject"))
@@ -113,9 +127,12 @@ class NoticeSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Command:
+    """`waits_for_sign_in`: what becomes of that is told by a notice of its own."""
+
     kind: Kind
     message: str = ""
     unwanted: bool = False
+    waits_for_sign_in: bool = False
 
 
 @dataclass(slots=True)
@@ -143,6 +160,7 @@ class Notices:
         self._messages = 0
         self._uncertain: OrderedDict[str, bool] = OrderedDict()  # whether it has a notice of its own
         self._is_away = True
+        self._lost: str | None = None  # what could not be said last
 
     def answer(self, tag: str, key: str) -> Event | None:
         """What a click on a notice means; None where it is not open, was answered, or has no such key."""
@@ -169,10 +187,17 @@ class Notices:
                 | QuestionClosed()
             ):
                 return self._on_question(event)
+            case AnswerAcknowledged(accepted=False, text=text):
+                return self._show(Notice(_ANSWER, _NOT_TAKEN, text))
             case ConfirmationAsked() | ConfirmationAnswered():
                 return self._on_confirmation(event)
             case SignInStarted() | PageOpened() | SignInRefused() | SignInEnded():
                 return self._on_sign_in(event)
+            case CommandFound(command_id=command_id, kind=kind, message=message, state=state):
+                self._remember(command_id, _Command(kind, message[:_KEPT_CHARS]))
+                return self._stepped(command_id, state)
+            case CommandEdited(command_id=command_id, text=text):
+                return self._edited(command_id, text[:_KEPT_CHARS])
             case CommandQueued() | AttemptBegun() | CommandMoved() | AnswerUnwanted() | CommandRejected():
                 return self._on_command(event)
             case (
@@ -192,6 +217,8 @@ class Notices:
                 return self._reply(command_id, kind, reply)
             case MessageArrived():
                 return self._message(event)
+            case SpeechFailed() | SpeechStarted():
+                return self._on_speech(event)
             case _:
                 pass
         return []
@@ -261,6 +288,11 @@ class Notices:
     def _on_confirmation(self, event: ConfirmationAsked | ConfirmationAnswered) -> list[Wanted]:
         take_id = event.take_id
         if isinstance(event, ConfirmationAnswered):
+            shown = self._open.get(_CONFIRMATION)
+            if event.by == "timeout" and shown is not None and shown.about == take_id:
+                return self._show(
+                    Notice(_CONFIRMATION, "This was not sent", shown.notice.body, transient=True)
+                )
             return self._withdraw(_CONFIRMATION, take_id)
         notice = Notice(_CONFIRMATION, "Did you say this?", f"“{event.text}”\n{_WHY[event.why]}", _YES_NO)
         replies = {
@@ -318,10 +350,18 @@ class Notices:
             case CommandRejected(command_id=command_id, reason=reason):
                 wanted = self._command(command_id).kind == "voice" or self._settings.replies == "always"
                 return self._say(_FAILED, f"Not done: {reason}.", about=command_id) if wanted else []
-            case CommandMoved(state=State.UNCERTAIN, command_id=command_id):
-                return self._became_uncertain(command_id)
             case CommandMoved(command_id=command_id, state=state):
-                return [*self._now_certain(command_id), *self._moved(command_id, state)]
+                over = self._moved(command_id, state)
+                return [*self._stepped(command_id, state), *over]
+
+    def _stepped(self, command_id: str, state: State) -> list[Wanted]:
+        command = self._commands.get(command_id)
+        if command is not None:
+            waits = state is State.NEEDS_AUTH
+            self._commands[command_id] = replace(command, waits_for_sign_in=waits)
+        if state is State.UNCERTAIN:
+            return self._became_uncertain(command_id)
+        return self._now_certain(command_id)
 
     def _remember(self, command_id: str, command: _Command) -> None:
         self._commands.pop(command_id, None)
@@ -353,10 +393,18 @@ class Notices:
     def _moved(self, command_id: str, state: State) -> list[Wanted]:
         if state in {State.CANCELLED, State.DROPPED}:
             return self._withdraw(_CONVERSATION, command_id)
-        if state is not State.EXPIRED or self._command(command_id).kind != "voice":
+        command = self._command(command_id)
+        if state is not State.EXPIRED or command.kind != "voice" or command.waits_for_sign_in:
             return []
         body = f"{self._quoted(command_id)}It has waited for too long. Say it again if you still want it."
         return self._say("This was not sent", body, about=command_id)
+
+    def _edited(self, command_id: str, text: str) -> list[Wanted]:
+        self._remember(command_id, replace(self._command(command_id), message=text))
+        shown = self._open.get(_CONVERSATION)
+        if shown is None or shown.about != command_id:
+            return []
+        return self._say(shown.notice.title, text, about=command_id)
 
     def _quoted(self, command_id: str) -> str:
         message = self._command(command_id).message
@@ -398,6 +446,15 @@ class Notices:
         many = "One more command" if number == 1 else f"{number:,} more commands"
         body = f"{many} may have been done already. `omniid outbox list` shows them; nothing is repeated."
         return self._show(Notice(_UNCERTAIN, "Was this done?", body))
+
+    def _on_speech(self, event: SpeechFailed | SpeechStarted) -> list[Wanted]:
+        """That nothing is heard is told once, until something is; what a lost mouth had is said once more."""
+        if isinstance(event, SpeechStarted):
+            return self._withdraw(_SPEAKER)
+        lost_before, self._lost = self._lost, event.utterance_id
+        if _SPEAKER in self._open or (event.code == MOUTH_LOST and lost_before != event.utterance_id):
+            return []
+        return self._show(Notice(_SPEAKER, "I cannot be heard", event.message))
 
     # --- takes, replies, messages -------------------------------------------------------------------------
 

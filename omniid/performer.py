@@ -225,7 +225,7 @@ class Performer:
         return []
 
     def _answer(self, answer: AnswerQuestion) -> list[Event]:
-        given = Answer(answer.session_id, answer.step_id, answer.value, answer.action)
+        given = Answer(answer.session_id, answer.step_id, answer.value, answer.action, answer.leaves_open)
         if not self._link.answer(given):
             return [QuestionNotAnswered(answer.question_id)]
         decision = (answer.action or "").replace("_", " ")

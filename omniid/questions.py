@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from omniid.consent import Answering, answering
+from omniid.consent import Answering, answering, verdict, wants_words
 from omniid.effects import Announce, AnswerQuestion, Cue, Effect, RemindLater
 from omniid.events import (
+    AnswerAcknowledged,
+    AnswerUnwanted,
     CommandMoved,
     QuestionAnswered,
     QuestionAsked,
@@ -21,13 +23,15 @@ from omniid.events import (
     QuestionReplied,
 )
 from omniid.fate import ON_THE_WIRE
-from omniid.protocol.questions import OF_A_STEP
+from omniid.protocol.reading import record
+
+OF_A_STEP = frozenset({"approve_step", "reject_step", "modify_step"})
 
 _MOST = 50
-_HOW = {
-    "approval": "Say yes to approve it, or no.",
-    "intervention": "Say yes, no, or: answer, and your words.",
-}
+_APPROVE = "Say yes to approve it, or no."
+_YES_NO = "Say yes, no, or: answer, and your words."
+_WORDS = "Say: answer, and your words."
+_STEP = "Say: approve this step, or: skip this step."
 _AWAY = "I could not pass your answer on: the link is away. The question stays open."
 
 
@@ -35,17 +39,27 @@ _AWAY = "I could not pass your answer on: the link is away. The question stays o
 class Question:
     """Something the server asked; it is open until `until`, in monotonic seconds.
 
-    `reply` is the answer that is on its way: there may be no second one.
+    `reply` is the answer that is on its way: there may be no second one. `undecided` are the steps of a draft
+    that wait for a decision, by their ids, with what they do.
     """
 
     id: str
     asked: QuestionAsked
     until: float
+    remind_at: float | None
     reply: QuestionReplied | None = None
+    decides: str | None = None  # the step that this answer is about
+    undecided: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_answered(self) -> bool:
         return self.reply is not None
+
+    def may_decide(self, step_id: str | None) -> bool:
+        """Whether this step of it can be decided; None is the next one. A draft may not name its steps."""
+        if not self.undecided:
+            return step_id is not None
+        return step_id is None or step_id in self.undecided
 
 
 class Tell(Protocol):
@@ -59,6 +73,7 @@ class Questions:
         self._tell = tell
         self._withdraw = withdraw
         self._open: OrderedDict[str, Question] = OrderedDict()
+        self._given: OrderedDict[tuple[str, str | None], Question] = OrderedDict()  # not acknowledged yet
         self._asked = 0
 
     @property
@@ -67,7 +82,14 @@ class Questions:
 
     def handle(
         self,
-        event: QuestionAsked | QuestionReplied | QuestionAnswered | QuestionNotAnswered | QuestionDue,
+        event: (
+            QuestionAsked
+            | QuestionReplied
+            | QuestionAnswered
+            | QuestionNotAnswered
+            | QuestionDue
+            | AnswerAcknowledged
+        ),
         now: float,
     ) -> list[Effect]:
         match event:
@@ -81,6 +103,8 @@ class Questions:
                 return self._on_not_answered(question_id)
             case QuestionDue(question_id=question_id):
                 return self._on_due(question_id, now)
+            case AnswerAcknowledged():
+                return self._on_acknowledged(event)
 
     def tick(self, now: float) -> list[Effect]:
         """Those whose time is up, whatever became of their reminder."""
@@ -89,9 +113,14 @@ class Questions:
 
     def on_moved(self, event: CommandMoved) -> list[Effect]:
         """Nobody waits for an answer once the command it was asked for is off the wire."""
-        if event.state in ON_THE_WIRE:
-            return []
-        over = [each.id for each in self._open.values() if each.asked.command_id == event.command_id]
+        return [] if event.state in ON_THE_WIRE else self._close_those_of(event.command_id)
+
+    def on_unwanted(self, event: AnswerUnwanted) -> list[Effect]:
+        """Who has called a command off is not asked about it any more."""
+        return self._close_those_of(event.command_id)
+
+    def _close_those_of(self, command_id: str) -> list[Effect]:
+        over = [each.id for each in self._open.values() if each.asked.command_id == command_id]
         for question_id in over:
             del self._open[question_id]
         return [effect for question_id in over for effect in self._close(question_id)]
@@ -104,25 +133,61 @@ class Questions:
         question = next((each for each in reversed(self._open.values()) if not each.is_answered), None)
         if question is None:
             return None
-        said: Answering | None = answering(question.asked.kind, text)
-        return None if said is None else [Announce(QuestionReplied(question.id, said.value, said.action))]
+        asked = question.asked
+        if asked.kind == "intervention" and verdict(text) and wants_words(asked.text):
+            again = self._tell(question.id, asked, f"{asked.text} {_WORDS}")
+            return [_posed(question, again=True), *again]
+        said: Answering | None = answering(asked.kind, asked.text, text)
+        if said is None:
+            return None
+        if said.action in OF_A_STEP and not question.may_decide(None):
+            return self._tell(question.id, asked, f"{asked.text} {_APPROVE}")
+        return [Announce(QuestionReplied(question.id, said.value, said.action))]
 
     def _on_replied(self, replied: QuestionReplied) -> list[Effect]:
         question = self._open.get(replied.question_id)
         if question is None or question.is_answered:
             return []
-        question.reply = replied
-        asked = question.asked
-        step_id = replied.step_id or asked.step_id
-        return [AnswerQuestion(question.id, asked.session_id or "", step_id, replied.value, replied.action)]
+        asked, step_id = question.asked, replied.step_id or question.asked.step_id
+        leaves_open = False
+        if replied.action in OF_A_STEP:
+            if not question.may_decide(replied.step_id):
+                return []
+            step_id = replied.step_id or next(iter(question.undecided))
+            leaves_open = question.undecided.keys() != {step_id}
+        question.reply, question.decides = replied, step_id
+        session_id = asked.session_id or ""
+        answer = AnswerQuestion(question.id, session_id, step_id, replied.value, replied.action, leaves_open)
+        return [answer]
 
     def _on_answered(self, question_id: str) -> list[Effect]:
         question = self._open.get(question_id)
-        if question is not None and question.reply is not None and question.reply.action in OF_A_STEP:
-            question.reply = None  # the other steps are still to be decided
-            return [_posed(question, again=True)]
+        if question is not None and question.reply is not None:
+            self._note_given(question)
+            if question.reply.action in OF_A_STEP and question.undecided.keys() != {question.decides}:
+                question.undecided.pop(question.decides or "", None)
+                question.reply = None
+                return [_posed(question, again=True), *self._tell_next_step(question)]
         self._open.pop(question_id, None)
         return self._withdraw(question_id)
+
+    def _tell_next_step(self, question: Question) -> list[Effect]:
+        what = next(iter(question.undecided.values()), "")
+        return self._tell(question.id, question.asked, f"Next step: {what}. {_STEP}") if what else []
+
+    def _note_given(self, question: Question) -> None:
+        key = question.asked.session_id or "", question.decides
+        self._given.pop(key, None)
+        self._given[key] = question
+        while len(self._given) > _MOST:
+            self._given.popitem(last=False)
+
+    def _on_acknowledged(self, event: AnswerAcknowledged) -> list[Effect]:
+        """An answer that the server does not take is told: the user believes that it was."""
+        question = self._given.pop((event.session_id, event.step_id), None)
+        if event.accepted or question is None:
+            return []
+        return self._tell(question.id, question.asked, f"Your answer was not taken: {event.text}")
 
     def _on_not_answered(self, question_id: str) -> list[Effect]:
         question = self._open.get(question_id)
@@ -132,29 +197,57 @@ class Questions:
         return self._tell(question_id, question.asked, _AWAY)
 
     def _on_asked(self, asked: QuestionAsked, now: float) -> list[Effect]:
-        self._asked += 1
-        question = Question(f"q{self._asked}", asked, now + asked.open_for_s)
-        self._open[question.id] = question
+        known = self._same(asked)
+        if known is None:
+            self._asked += 1
+        question_id = f"q{self._asked}" if known is None else known.id
+        question = Question(
+            question_id,
+            asked,
+            now + asked.open_for_s,
+            now + asked.open_for_s / 2,
+            undecided=_steps(asked.raw) if asked.kind == "approval" else {},
+        )
+        self._open.pop(question_id, None)
+        self._open[question_id] = question
         dropped = [self._open.popitem(last=False)[0]] if len(self._open) > _MOST else []
-        remind = RemindLater(asked.open_for_s / 2, QuestionDue(question.id))
-        told = self._tell(question.id, asked, f"{asked.text} {_HOW[asked.kind]}")
-        closed = [effect for question_id in dropped for effect in self._close(question_id)]
-        return [*closed, _posed(question, again=False), Cue("question"), *told, remind]
+        remind = RemindLater(asked.open_for_s / 2, QuestionDue(question_id))
+        told = self._tell(question_id, asked, f"{asked.text} {_how(asked)}")
+        closed = [effect for each in dropped for effect in self._close(each)]
+        return [*closed, _posed(question, again=known is not None), Cue("question"), *told, remind]
+
+    def _same(self, asked: QuestionAsked) -> Question | None:
+        """The open question that this one repeats, or takes the place of."""
+        if not (asked.session_id or asked.step_id):
+            return None
+        key = asked.command_id, asked.session_id, asked.step_id
+        known = (each for each in self._open.values() if not each.is_answered)
+        return next(
+            (
+                each
+                for each in known
+                if key == (each.asked.command_id, each.asked.session_id, each.asked.step_id)
+            ),
+            None,
+        )
 
     def _on_due(self, question_id: str, now: float) -> list[Effect]:
+        """Reminded of once; one that was asked anew meanwhile has another time for it."""
         question = self._open.get(question_id)
         if question is None:
             return []
         if question.until <= now:
             return self._expire(question_id)
-        again = RemindLater(question.until - now, QuestionDue(question_id))
+        if question.remind_at is None or now < question.remind_at:
+            return []
+        question.remind_at = None
         return [
             _posed(question, again=True),
             Cue("question"),
             *self._tell(
                 question_id, question.asked, f"This still waits for your answer: {question.asked.text}"
             ),
-            again,
+            RemindLater(question.until - now, QuestionDue(question_id)),
         ]
 
     def _expire(self, question_id: str) -> list[Effect]:
@@ -166,3 +259,17 @@ class Questions:
 def _posed(question: Question, *, again: bool) -> Announce:
     asked = question.asked
     return Announce(QuestionPosed(question.id, asked.kind, asked.text, asked.command_id, again))
+
+
+def _how(asked: QuestionAsked) -> str:
+    if asked.kind == "approval":
+        return _APPROVE
+    return _WORDS if wants_words(asked.text) else _YES_NO
+
+
+def _steps(draft: dict[str, Any]) -> dict[str, str]:
+    """The steps of a draft that can be decided one by one, with what they do."""
+    listed = record(draft.get("payload")).get("steps")
+    steps = [record(step) for step in listed] if isinstance(listed, list) else []
+    named = [(step.get("id"), step.get("description")) for step in steps]
+    return {name: what if isinstance(what, str) else "" for name, what in named if isinstance(name, str)}

@@ -103,6 +103,10 @@ class SignIns:
     def open(self) -> Mapping[str, SignIn]:
         return {each.id: each for each in self._all.values() if each.state != "passed"}
 
+    def holds(self, command_id: str) -> bool:
+        """Whether this command waits for the user to sign in, or has gone again since."""
+        return self._of(command_id) is not None
+
     def wanted(self, command_id: str, kind: Kind, reply: Reply, now: float) -> list[Effect]:
         """The backend does a command only for a user who is signed in."""
         link = judge(reply.auth_url)

@@ -29,8 +29,11 @@ from omniid.effects import (
     SweepTakes,
 )
 from omniid.events import (
+    AnswerUnwanted,
     AttemptBegun,
     ClockTicked,
+    CommandEdited,
+    CommandFound,
     CommandMoved,
     CommandQueued,
     CommandRefused,
@@ -54,6 +57,8 @@ from omniid.events import (
     Manner,
     MessageArrived,
     NotificationsNoted,
+    QuestionAsked,
+    QuestionClosed,
     ServerDedupes,
     SpeechRequested,
     StorageFailed,
@@ -577,3 +582,55 @@ def test_what_keeps_notices_from_being_shown_is_a_problem_until_they_are_shown_a
     assert assistant.snapshot().problems == {"notifications": "There is no session bus."}
     assistant.handle(NotificationsNoted(None), 0.0)
     assert assistant.snapshot().problems == {}
+
+
+ASKS = Reply("needs_auth", "Please sign in.", 80, auth_url="https://a.example/x")
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ([CommandQueued("c1", "voice", "Call Ann")], True),
+        ([CommandFound("c1", "voice", "Call Ann", State.QUEUED)], True),
+        ([CommandQueued("c1", "voice", "Call Bob"), CommandEdited("c1", "Call Ann")], True),
+        ([CommandQueued("c1", "text", "Call Ann")], False),
+        ([CommandFound("c1", "text", "Call Ann", State.QUEUED)], False),
+        (
+            [
+                CommandQueued("c1", "voice", "Call Ann"),
+                AttemptBegun("c1", "voice"),
+                CommandSettled("c1", ASKS),
+            ],
+            False,  # the sign-in tells
+        ),
+    ],
+)
+def test_a_spoken_command_that_was_not_sent_in_time_is_told_aloud(before: list[Event], said: bool) -> None:
+    assistant = after(READY, *before)
+    for effect in assistant.handle(CommandMoved("c1", State.EXPIRED), 0.0):
+        if isinstance(effect, Speak) and "was not sent" in effect.text:
+            assert said
+            assert effect.text.startswith("“Call Ann”")
+            return
+    assert not said
+
+
+def test_many_that_expire_at_once_are_told_once() -> None:
+    assistant = after(READY, *(CommandQueued(f"c{number}", "voice", "Call Ann") for number in range(5)))
+    assistant.handle(ASKED, 0.0)
+    told = [
+        effect
+        for number in range(5)
+        for effect in assistant.handle(CommandMoved(f"c{number}", State.EXPIRED), 0.0)
+    ]
+    assert not told  # while something is said
+    over = assistant.handle(SpeechFinished("u1", "spoken"), 1.0)
+    assert [type(effect) for effect in over] == [Speak]
+    assert assistant.handle(SpeechFinished(over[0].utterance_id, "spoken"), 2.0) == []  # type: ignore[union-attr]
+
+
+def test_who_calls_a_command_off_hears_no_more_of_its_question() -> None:
+    asked = QuestionAsked("c1", "intervention", "Really send it?", {}, "s", "1")
+    assistant = after(READY, CommandQueued("c1", "voice", "Send it"), AttemptBegun("c1", "voice"), asked)
+    assert Announce(QuestionClosed("q1")) in assistant.handle(AnswerUnwanted("c1"), 0.0)
+    assert not assistant.questions

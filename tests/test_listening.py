@@ -352,8 +352,9 @@ def test_unsure_words_are_asked_about() -> None:
 
     effects = region.handle(said(confidence=0.5))
 
+    reminder = RemindLater(CONFIRM_WITHIN_S / 2, ConfirmationDue("t1", reminds=True))
     due = RemindLater(CONFIRM_WITHIN_S, ConfirmationDue("t1"))
-    assert effects == [Announce(ConfirmationAsked("t1", "Send it", "unsure")), Cue("question"), due]
+    assert effects == [Announce(ConfirmationAsked("t1", "Send it", "unsure")), Cue("question"), reminder, due]
     assert region.told == ["Did you say: Send it"]
 
 
@@ -511,6 +512,16 @@ def test_another_unsure_take_is_asked_about_in_its_place() -> None:
 
     assert region.listening.doubt is not None
     assert region.listening.doubt.take_id == "t2"
+
+
+def test_it_is_reminded_of_once_where_nobody_talks() -> None:
+    region = Region(*ASKED)
+    reminder = ConfirmationDue("t1", reminds=True)
+
+    assert region.handle(reminder, CONFIRM_WITHIN_S / 2) == [Cue("question")]
+    assert region.listening.doubt is not None
+    region.voice.is_busy = True
+    assert region.handle(reminder, CONFIRM_WITHIN_S / 2) == []
 
 
 def test_nothing_said_in_time_drops_it() -> None:

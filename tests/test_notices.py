@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniid.events import (
+    AnswerAcknowledged,
     AnswerUnwanted,
     AttemptBegun,
     ClockTicked,
+    CommandEdited,
+    CommandFound,
     CommandMoved,
     CommandQueued,
     CommandRefused,
@@ -46,7 +49,15 @@ from omniid.fate import State
 from omniid.notices import Notice, Notices, NoticeSettings, Replies, Wanted, Withdraw
 from omniid.notifications import text
 from omniid.protocol.chat import Note, Outcome, Reply
-from omniid.workers.channel import CaptureEnded, CaptureOpened, TakeEmpty, TakeFailed
+from omniid.workers.channel import (
+    MOUTH_LOST,
+    CaptureEnded,
+    CaptureOpened,
+    SpeechFailed,
+    SpeechStarted,
+    TakeEmpty,
+    TakeFailed,
+)
 
 ONLINE = LinkOpened(1, 1)
 SAID = CommandQueued("c1", "voice", "Turn on the light.", "t1")
@@ -310,6 +321,15 @@ def test_an_answer_that_did_not_get_through_may_be_given_again() -> None:
     assert one.on(QuestionNotAnswered("q7")) == []
 
 
+def test_an_answer_that_the_server_does_not_take() -> None:
+    one = notices()
+
+    assert one.on(AnswerAcknowledged("s", "1", accepted=True, text="Thanks.")) == []
+    assert one.on(AnswerAcknowledged("s", "1", accepted=False, text="That is over.")) == [
+        Notice("answer", "Your answer was not taken", "That is over.")
+    ]
+
+
 def test_a_question_that_is_over() -> None:
     one = notices(APPROVAL, INTERVENTION)
 
@@ -343,6 +363,16 @@ def test_a_no_to_a_confirmation() -> None:
     one = notices(ConfirmationAsked("t1", "delete all", "unsure"))
 
     assert one.answer("confirmation", "no") == ConfirmationAnswered("t1", False, "notification")
+
+
+def test_a_confirmation_that_nobody_answered() -> None:
+    one = notices(ConfirmationAsked("t1", "delete all", "unsure"))
+    body = "“delete all”\nI am not sure that I heard it right."
+
+    assert one.on(ConfirmationAnswered("t1", False, "timeout")) == [
+        Notice("confirmation", "This was not sent", body, transient=True)
+    ]
+    assert one.answer("confirmation", "yes") is None
 
 
 def test_the_answer_to_an_earlier_confirmation_leaves_the_next() -> None:
@@ -387,6 +417,20 @@ def test_a_sign_in_that_came_too_late() -> None:
     assert one.answer("sign-in:s1", "open") is None
 
 
+@pytest.mark.parametrize(
+    "waits",
+    [
+        [SAID, CommandMoved("c1", State.NEEDS_AUTH)],
+        [CommandFound("c1", "voice", "Turn on the light.", State.NEEDS_AUTH)],
+    ],
+    ids=["now", "of an earlier run"],
+)
+def test_a_command_whose_sign_in_came_too_late_is_told_of_there(waits: list[Event]) -> None:
+    one = notices(*waits, SIGN_IN)
+
+    assert one.on(CommandMoved("c1", State.EXPIRED)) == []
+
+
 def test_a_sign_in_without_a_page() -> None:
     one = notices()
     event = SignInStarted("s1", None, None, "Sign in.", "Its address is not safe to open.")
@@ -414,6 +458,20 @@ def test_was_it_done() -> None:
     assert one.on(CommandMoved("c1", State.SENDING)) == []
 
 
+def test_what_an_earlier_run_left_open_is_asked_about_in_its_words() -> None:
+    one = Notices(NoticeSettings())
+    (shown,) = one.on(CommandFound("c1", "voice", "Wire the rent", State.UNCERTAIN))
+
+    assert isinstance(shown, Notice)
+    assert shown.body.startswith("“Wire the rent”")
+    assert one.answer("uncertain:c1", "retry") == FateDecided("c1", again=True)
+    assert one.on(CommandMoved("c1", State.UNCERTAIN)) == []  # once is enough
+    assert one.on(CommandFound("c2", "voice", "Call Ann", State.QUEUED)) == []
+    (expired,) = one.on(CommandMoved("c2", State.EXPIRED))
+    assert isinstance(expired, Notice)
+    assert expired.body.startswith("“Call Ann”")
+
+
 def test_it_is_dropped() -> None:
     one = notices(CommandMoved("c1", State.UNCERTAIN))
 
@@ -433,6 +491,30 @@ def test_many_uncertain_ones_are_counted() -> None:
     ]
     assert one.on(CommandMoved("c0", State.DONE)) == [Withdraw("uncertain:c0")]
     assert one.on(CommandMoved("c6", State.DROPPED)) == [Withdraw("uncertain")]
+
+
+def test_other_words_for_a_command() -> None:
+    one = notices(SAID)
+
+    assert one.on(CommandEdited("c1", "Turn off the light.")) == said("You said", "Turn off the light.")
+    assert one.on(CommandEdited("c9", "Sing.")) == []
+    (expired,) = one.on(CommandMoved("c1", State.EXPIRED))
+    assert isinstance(expired, Notice)
+    assert expired.body.startswith("“Turn off the light.”")
+
+
+def test_that_nothing_is_heard_is_told_once_until_something_is() -> None:
+    one = notices()
+    silent = SpeechFailed("u1", "no_speaker", "No speaker can be opened.")
+
+    assert one.on(SpeechFailed("u0", MOUTH_LOST, "It ended.")) == []  # it is said once more
+    assert one.on(silent) == [Notice("speaker", "I cannot be heard", "No speaker can be opened.")]
+    assert one.on(silent) == []
+    assert one.on(SpeechStarted("u2", 1.0, "speaker")) == [Withdraw("speaker")]
+    assert one.on(SpeechFailed("u3", MOUTH_LOST, "It ended.")) == []
+    assert one.on(SpeechFailed("u3", MOUTH_LOST, "It ended.")) == [
+        Notice("speaker", "I cannot be heard", "It ended.")
+    ]
 
 
 def test_what_is_remembered_is_bounded() -> None:
@@ -475,6 +557,11 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(AttemptBegun, IDS, KINDS),
     st.builds(CommandMoved, IDS, st.sampled_from(State)),
     st.builds(CommandMoved, IDS, st.just(State.UNCERTAIN)),
+    st.builds(CommandFound, IDS, KINDS, WORDS, st.sampled_from(State)),
+    st.builds(CommandEdited, IDS, WORDS),
+    st.builds(AnswerAcknowledged, WORDS, WORDS, st.booleans(), WORDS),
+    st.builds(SpeechFailed, IDS, st.just(MOUTH_LOST) | WORDS, WORDS),
+    st.builds(SpeechStarted, IDS, st.just(1.0), WORDS),
     st.builds(AnswerUnwanted, IDS),
     st.builds(CommandRejected, IDS, WORDS),
     st.builds(CommandSettled, IDS, REPLIES),

@@ -7,6 +7,8 @@ import pytest
 from omniid.consent import Answering, answering
 from omniid.effects import Announce, AnswerQuestion, Cue, Effect, RemindLater
 from omniid.events import (
+    AnswerAcknowledged,
+    AnswerUnwanted,
     CommandMoved,
     QuestionAnswered,
     QuestionAsked,
@@ -18,6 +20,7 @@ from omniid.events import (
     QuestionReplied,
 )
 from omniid.fate import State
+from omniid.protocol.messages import ApprovalAction
 from omniid.questions import Questions
 
 NOW = 1_000.0
@@ -25,6 +28,14 @@ NOW = 1_000.0
 
 def question(number: int = 1, open_for_s: float = 300.0, kind: str = "intervention") -> QuestionAsked:
     return QuestionAsked("c1", kind, f"Which Bob? ({number})", {}, "s", str(number), open_for_s)  # type: ignore[arg-type]
+
+
+def answer_of(step_id: str, action: ApprovalAction, *, leaves_open: bool = False) -> AnswerQuestion:
+    return AnswerQuestion("q1", "s", step_id, action=action, leaves_open=leaves_open)
+
+
+PLAN = {"payload": {"steps": [{"id": "a", "description": "Write it"}, {"id": "b", "description": "Send it"}]}}
+DRAFT = QuestionAsked("c1", "approval", "Two steps", PLAN, "s", None, 600.0)
 
 
 class Region:
@@ -57,7 +68,7 @@ def test_a_question_is_told_with_how_to_answer_it_and_is_open_for_its_time() -> 
         Cue("question"),
         RemindLater(150.0, QuestionDue("q1")),
     ]
-    assert region.told[0].startswith("Which Bob? (1) Say yes, no, or")
+    assert region.told[0].startswith("Which Bob? (1) Say: answer, and your words.")
     assert region.questions.tick(NOW + 299.9) == []
     assert region.questions.tick(NOW + 300) == [Announce(QuestionExpired("q1", "Which Bob? (1)"))]
     assert "Too late" in region.told[-1]
@@ -152,12 +163,93 @@ def test_a_step_of_a_draft_may_be_decided_alone() -> None:
 
     replied = QuestionReplied("q1", action="reject_step", step_id="7")
 
-    assert region.questions.handle(replied, NOW) == [AnswerQuestion("q1", "s", "7", action="reject_step")]
+    assert region.questions.handle(replied, NOW) == [answer_of("7", "reject_step", leaves_open=True)]
     assert region.questions.handle(QuestionAnswered("q1"), NOW) == [
         Announce(QuestionPosed("q1", "approval", "Which Bob? (1)", "c1", again=True))
     ]
     whole = region.questions.handle(QuestionReplied("q1", action="approve_all"), NOW)
     assert len(whole) == 1  # the others are still to be decided
+
+
+def test_a_draft_is_over_once_all_its_steps_are_decided() -> None:
+    region = Region(DRAFT)
+    first, second = (QuestionReplied("q1", action="approve_step", step_id=step) for step in "ab")
+
+    assert region.questions.handle(first, NOW) == [answer_of("a", "approve_step", leaves_open=True)]
+    region.questions.handle(QuestionAnswered("q1"), NOW)
+    assert region.told[-1] == "Next step: Send it. Say: approve this step, or: skip this step."
+    assert region.questions.handle(first, NOW) == []  # it has been decided
+    assert not region.questions.open["q1"].may_decide("a")
+    assert not region.questions.open["q1"].may_decide("nonsense")
+    assert region.questions.handle(second, NOW) == [answer_of("b", "approve_step")]
+    region.questions.handle(QuestionAnswered("q1"), NOW)
+    assert region.open == []
+
+
+def test_this_step_is_the_first_that_waits() -> None:
+    region = Region(DRAFT)
+    said = region.questions.answer("Approve this step.")
+    assert said == [Announce(QuestionReplied("q1", action="approve_step"))]
+    replied = QuestionReplied("q1", action="approve_step")
+    assert region.questions.handle(replied, NOW) == [answer_of("a", "approve_step", leaves_open=True)]
+    region.questions.handle(QuestionAnswered("q1"), NOW)
+    assert region.questions.handle(replied, NOW) == [answer_of("b", "approve_step")]
+
+
+def test_this_step_means_nothing_where_the_plan_names_none() -> None:
+    region = Region(question(kind="approval"))
+    assert region.questions.answer("Approve this step.") == []
+    assert region.told[-1].endswith("Say yes to approve it, or no.")
+    assert region.questions.handle(QuestionReplied("q1", action="approve_step"), NOW) == []
+
+
+def test_yes_is_no_answer_to_which() -> None:
+    region = Region(question())
+    assert region.questions.answer("Okay.") == [
+        Announce(QuestionPosed("q1", "intervention", "Which Bob? (1)", "c1", again=True))
+    ]
+    assert region.told[-1].endswith("Say: answer, and your words.")
+    assert region.questions.answer("No.") == [Announce(QuestionReplied("q1", value="no"))]
+
+
+def test_what_the_server_asks_again_is_one_question() -> None:
+    region = Region(question(1, 100.0))
+
+    asked_again = region.questions.handle(question(1, 100.0), NOW + 40)
+
+    assert Announce(QuestionPosed("q1", "intervention", "Which Bob? (1)", "c1", again=True)) in asked_again
+    assert list(region.questions.open) == ["q1"]
+    assert region.questions.handle(QuestionDue("q1"), NOW + 50) == []  # the time of the first
+    assert Cue("question") in region.questions.handle(QuestionDue("q1"), NOW + 90)
+    assert region.questions.handle(QuestionDue("q1"), NOW + 100) == []  # once is enough
+    assert region.questions.tick(NOW + 139) == []
+    assert len(region.questions.tick(NOW + 140)) == 1
+
+
+def test_questions_that_name_nothing_are_each_their_own() -> None:
+    nameless = QuestionAsked("c1", "intervention", "Really?", {})
+    assert len(Region(nameless, nameless).questions.open) == 2
+
+
+def test_an_answer_that_the_server_does_not_take_is_told() -> None:
+    region = Region(question(1), question(2))
+    for question_id in ("q1", "q2"):
+        region.questions.handle(QuestionReplied(question_id, value="Smith"), NOW)
+        region.questions.handle(QuestionAnswered(question_id), NOW)
+
+    region.questions.handle(AnswerAcknowledged("s", "1", accepted=True, text="Fine."), NOW)
+    before = list(region.told)
+    region.questions.handle(AnswerAcknowledged("s", "1", accepted=False, text="Who?"), NOW)  # of nobody's
+    assert region.told == before
+    region.questions.handle(AnswerAcknowledged("s", "2", accepted=False, text="That is over."), NOW)
+    assert region.told[-1] == "Your answer was not taken: That is over."
+
+
+def test_who_calls_a_command_off_is_not_asked_about_it_any_more() -> None:
+    region = Region(question(1))
+    assert region.questions.on_unwanted(AnswerUnwanted("c9")) == []
+    assert region.questions.on_unwanted(AnswerUnwanted("c1")) == [Announce(QuestionClosed("q1"))]
+    assert region.withdrawn == ["q1"]
 
 
 def test_a_question_closes_with_its_command_and_no_other_does() -> None:
@@ -193,4 +285,24 @@ def test_a_question_closes_with_its_command_and_no_other_does() -> None:
     ],
 )
 def test_only_an_explicit_answer_is_one(kind: str, text: str, means: Answering | None) -> None:
-    assert answering(kind, text) == means  # type: ignore[arg-type]
+    assert answering(kind, "Really?", text) == means  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "value"),
+    [
+        ("Do you mean Bob Smith or Bob Jones?", "Bob Smith.", "Bob Smith"),
+        ("Do you mean Bob Smith or Bob Jones?", "jones", None),
+        ("Do you mean Bob Smith or Bob Jones?", "The second one.", "The second one"),
+        ("Do you mean Bob Smith or Bob Jones?", "Call Bob Jones", None),
+        ("Which Bob: Bob Smith, Bob Jones, or Bob Ray?", "bob jones", "bob jones"),
+        ("Which Bob: Bob Smith, Bob Jones, or Bob Ray?", "Bob", None),
+        ("There are two. Send it now or tomorrow?", "Tomorrow!", "Tomorrow"),
+        ("Soll ich es heute oder morgen schicken?", "morgen schicken", "morgen schicken"),
+        ("Shall I send it?", "Send it to Ann", None),
+        ("Order it?", "or", None),
+    ],
+)
+def test_what_a_question_offers_may_be_said_as_it_is(asked: str, said: str, value: str | None) -> None:
+    means = None if value is None else Answering(value=value)
+    assert answering("intervention", asked, said) == means

@@ -50,6 +50,8 @@ def history(
             raise typer.BadParameter("--clear deletes all of it, and goes with no other option.")
         _clear(client)
         return
+    if search is not None and not _is_text(search):
+        raise BadRequestError("--search is not UTF-8 text, and no message can hold it.")
     start = None if since is None else parse_when(since, datetime.now().astimezone())
     pages = _pages(client, search, start, None if export else number)
     enabled, messages = _gather(pages, None if export else number)
@@ -60,6 +62,15 @@ def history(
         print_json(messages)
     else:
         _show(messages, enabled=enabled)
+
+
+def _is_text(argument: str) -> bool:
+    """Whether there is a character for each byte that the shell passed."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _clear(client: Client) -> None:

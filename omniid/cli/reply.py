@@ -85,19 +85,20 @@ def show_all(questions: list[dict[str, Any]], *, as_json: bool = False, file: Te
             f"{question['id']}  {question['kind']}, open for {duration(question['open_for_s'])} more",
             file=file,
         )
-        for line in (question["text"], *_plan(question["raw"]), _how(question)):
+        for line in (question["text"], *_plan(question["raw"], question["open_steps"]), _how(question)):
             print(f"    {one_line(line)}", file=file)
     if not questions:
         print("Nobody asks anything.")
 
 
-def _plan(frame: dict[str, Any]) -> list[str]:
+def _plan(frame: dict[str, Any], open_steps: list[str]) -> list[str]:
     """The steps and the risks of a draft; nothing where the frame has none in the form that is agreed on."""
     payload = _record(frame.get("payload"))
     steps = [_record(step) for step in _items(payload.get("steps"))]
     lines = [
         f"{step.get('order', number)}. {step.get('description', '?')} (--step {step.get('id', '?')}"
         + (f", risk {step['riskLevel']})" if step.get("riskLevel") else ")")
+        + ("" if not open_steps or step.get("id") in open_steps else ": decided")
         for number, step in enumerate(steps[:_MOST_STEPS], start=1)
     ]
     more = [f"… and {len(steps) - _MOST_STEPS} more steps"] if len(steps) > _MOST_STEPS else []

@@ -114,7 +114,7 @@ class CommandList(BaseModel):
 class QuestionView(BaseModel):
     """Something the backend asked, or omniid itself: "Did you say …?" (`confirmation`).
 
-    `raw` is the backend's frame, with the steps of a draft.
+    `raw` is the backend's frame, with the steps of a draft; `open_steps` are those not decided yet.
     """
 
     id: str
@@ -122,6 +122,7 @@ class QuestionView(BaseModel):
     text: str
     command_id: str | None
     open_for_s: float
+    open_steps: list[str] = []
     raw: dict[str, Any]
 
 

@@ -7,7 +7,7 @@ says is a `Note`. Pure; it never raises on any frame, and what it gives is bound
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -29,7 +29,7 @@ from omniid.protocol.messages import (
 )
 from omniid.protocol.reading import all_words, items, percentage, record, url, words
 
-_NO_WORDS = "Action completed"
+NO_WORDS = "Action completed"
 _SIGN_IN = "You have to sign in first."
 _NO_ERROR_WORDS = "The assistant reported an error and gave no reason."
 QUESTION = "The assistant has a question."
@@ -235,12 +235,17 @@ def from_frame(frame: ResponseFrame | ErrorFrame | UnifiedReply) -> Reply:
             return _from_error(frame)
 
 
+def in_words(reply: Reply, said: str | None) -> Reply:
+    """A reply that has no words of its own means what the server said in a chat message before it."""
+    return replace(reply, content=said) if said and reply.content == NO_WORDS else reply
+
+
 def _from_success(frame: ResponseFrame) -> Reply:
     data = record(frame.data)
     needs_auth = data.get("requiresAuth") is True
     return Reply(
         outcome="needs_auth" if needs_auth else "done",
-        content=words(data.get("message")) or (_SIGN_IN if needs_auth else _NO_WORDS),
+        content=words(data.get("message")) or (_SIGN_IN if needs_auth else NO_WORDS),
         confidence=_CONFIDENCE_SUCCESS,
         **_metadata(data),
         actions=items(data.get("actions")),
@@ -276,11 +281,13 @@ def _from_unified(frame: UnifiedReply) -> Reply:
     failed = frame.success is False
     otherwise = _CONFIDENCE_AUTH if needs_auth else _CONFIDENCE_OTHER if failed else _CONFIDENCE_SUCCESS
     confidence = percentage(metadata.get("confidence"))
-    said = words(frame.message) or words(ui.get("content")) or words(ui.get("title"))
+    message, content = words(frame.message), words(ui.get("content"))
+    said = message if failed or needs_auth else _with_what_is_shown(message, content)
+    said = said or content or words(ui.get("title"))
     source = _source(metadata)
     return Reply(
         outcome="needs_auth" if needs_auth else "failed" if failed else "done",
-        content=said or (_SIGN_IN if needs_auth else _NO_ERROR_WORDS if failed else _NO_WORDS),
+        content=said or (_SIGN_IN if needs_auth else _NO_ERROR_WORDS if failed else NO_WORDS),
         confidence=otherwise if confidence is None else confidence,
         category=words(metadata.get("category")) or frame.type,
         sources=source + _references(structured),
@@ -293,6 +300,14 @@ def _from_unified(frame: UnifiedReply) -> Reply:
         type="unified_tool_response",
         timestamp=reading.timestamp(frame),
     )
+
+
+def _with_what_is_shown(message: str | None, content: str | None) -> str | None:
+    """Where more is shown than said, both: "Here is your day." and the day; once, where it says that too."""
+    if message is None or content is None or len(content) <= len(message):
+        return message
+    said, shown = (" ".join(text.split()).casefold().rstrip(".!:") for text in (message, content))
+    return content if said in shown else f"{message}\n\n{content}"
 
 
 def _error_words(frame: ResponseFrame | ErrorFrame) -> str:

@@ -108,12 +108,16 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the user says to a question. With `action` it decides a workflow draft, and `value` says why."""
+    """What the user says to a question. With `action` it decides a workflow draft, and `value` says why.
+
+    `leaves_open`: other steps of the draft are still to be decided.
+    """
 
     session_id: str
     step_id: str | None
     value: str | None = None
     action: ApprovalAction | None = None
+    leaves_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ class _InFlight:
     last_word_at: float
     given_up_at: float  # whatever the server says meanwhile
     rests_since: float | None = None  # None: nothing that it asked is open
+    said: str | None = None  # the latest chat message about it
 
     def deadline(self, timeout_s: float, rest_until: float | None) -> float:
         answer_due = min(self.last_word_at + timeout_s, self.given_up_at)
@@ -132,7 +137,7 @@ class _InFlight:
     def going_on(self, now: float) -> _InFlight:
         """Time that it rested does not count."""
         rested_s = 0.0 if self.rests_since is None else now - self.rests_since
-        return _InFlight(now, self.given_up_at + rested_s)
+        return _InFlight(now, self.given_up_at + rested_s, said=self.said)
 
 
 class Link:
@@ -220,7 +225,8 @@ class Link:
 
     def answer(self, answer: Answer, now: Moment) -> Frame:
         """The frame for what the user says to a question; the command's deadline starts anew."""
-        owner = self._questions.answered(Key.of(answer.session_id, answer.step_id), answer.action)
+        key = Key.of(answer.session_id, answer.step_id)
+        owner = self._questions.answered(key, leaves_open=answer.leaves_open)
         if owner in self._in_flight and self._questions.rest_until(owner) is None:
             self._in_flight[owner] = self._in_flight[owner].going_on(now.monotonic)
         frame: InterventionFrame | ApprovalFrame
@@ -307,11 +313,7 @@ class Link:
             case SystemFrame(action=str(action)) if action in _SIGNED_IN:
                 return []
             case ResponseFrame() | ErrorFrame() if (answered := self._acknowledged(frame)) is not None:
-                words = chat.from_frame(frame)
-                accepted = words.outcome != "failed"
-                return [
-                    AnswerAcknowledged(answered.session_id, answered.step_id or None, accepted, words.content)
-                ]
+                return [_acknowledgement(answered, chat.from_frame(frame))]
             case ResponseFrame(status="success" | "error") | ErrorFrame() | UnifiedReply():
                 return self._settle(frame, now)
             case WorkflowDraft() | SystemFrame(action="user_intervention_required"):
@@ -341,8 +343,9 @@ class Link:
     def _settle(self, frame: _Settling, now: Moment) -> list[LinkEvent]:
         owner = self._owner(frame)
         if owner is not None:
+            said = self._in_flight[owner].said
             self._land(owner)
-            return [CommandSettled(owner, chat.from_frame(frame))]
+            return [CommandSettled(owner, chat.in_words(chat.from_frame(frame), said))]
         if frame.request_id is not None:
             return [LateReplyArrived(frame.request_id, chat.from_frame(frame))]
         return [self._message(frame, now)]
@@ -351,8 +354,10 @@ class Link:
         owner = self._owner(frame)
         if owner is None:
             return [self._message(frame, now)]
-        self._in_flight[owner] = replace(self._in_flight[owner], last_word_at=now.monotonic)
         note = chat.note(frame)
+        is_said = note is not None and note.kind == "message" and note.sender == "assistant"
+        said = note.content if note is not None and is_said else self._in_flight[owner].said
+        self._in_flight[owner] = replace(self._in_flight[owner], last_word_at=now.monotonic, said=said)
         return [CommandProgressed(owner, _kind(frame), None if note is None else note.content, note)]
 
     def _message(self, frame: ServerFrame, now: Moment) -> MessageArrived:
@@ -431,6 +436,13 @@ class Link:
         return [
             CommandUncertain(item, "the link was lost before its answer came", repeatable) for item in lost
         ]
+
+
+def _acknowledgement(answered: Key, reply: chat.Reply) -> AnswerAcknowledged:
+    said = "" if reply.content == chat.NO_WORDS else reply.content
+    return AnswerAcknowledged(
+        answered.session_id, answered.step_id or None, accepted=reply.outcome != "failed", text=said
+    )
 
 
 def _question_of(frame: WorkflowDraft | SystemFrame) -> tuple[str | None, str | None]:

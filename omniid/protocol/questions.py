@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 _MOST = 50
-OF_A_STEP = frozenset({"approve_step", "reject_step", "modify_step"})  # the other steps of a draft stay open
 
 
 class Key(NamedTuple):
@@ -45,11 +44,11 @@ class Questions:
     def asked(self, key: Key, owner: str | None, until: float) -> None:
         self._open.append(_Open(key, owner, until))
 
-    def answered(self, key: Key, action: str | None = None) -> str | None:
-        """Note that an answer goes out; whose question it was. A draft stays open while steps are decided."""
+    def answered(self, key: Key, *, leaves_open: bool = False) -> str | None:
+        """Note that an answer goes out; whose question it was. A draft stays open until all is decided."""
         whole = [each for each in self._open if each.key in {key, key._replace(step_id="")}]
         owner = whole[0].owner if whole else None
-        for each in whole if action not in OF_A_STEP else ():
+        for each in () if leaves_open else whole:
             self._open.remove(each)
         self._unacknowledged.append(_Answer(key, owner))
         return owner

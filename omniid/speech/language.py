@@ -24,21 +24,46 @@ class Language:
     decimal: str = "."
     months: tuple[str, ...] = ()
     date: str = ""  # {day}, {month}, {year}
+    month_of_year: str = ""  # {month}, {year}
+    week: str = ""  # {week}, {year}
+    spans: str = ""  # days and short months, for "Mon-Fri"
     clock: str = ""  # {hour}, {minute}: as the engine reads it right; empty: 10:30 as it is
     full_hour: str = ""  # {hour}
     version: str = "version"
     at: str = ""
     dot: str = ""
+    dash: str = ""
+    underscore: str = ""
     plus: str = ""
+    minus: str = ""
     to: str = ""
+    per: str = ""
+    and_: str = ""
     sharp: str = ""
-    money_and: str = ""
     about: str = ""
     number: str = ""
+    number_marks: tuple[str, ...] = ()  # "No.", before a number
     times: str = ""
+    squared: str = ""
+    cubed: str = ""
+    to_the_power: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)  # "w/": as written and as said
     signs: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    durations: Mapping[str, str] = field(default_factory=dict)  # d, h, m and s, of "1h 30m"
+    fractions: Mapping[str, str] = field(default_factory=dict)
+    parted: str = ""  # what "1/2" stands before where it is a half and not a day or a page
+    scales: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of money; one of two letters or less is glued on
     currencies: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # the whole, its hundredth
+    of_currency: Mapping[str, str] = field(default_factory=dict)  # "d'euros" after a million
+    decades: tuple[str, ...] = ()  # from ten; empty: the engine reads 80s, or nobody writes it
+    before_decade: str = ""  # "the" in "the 80s", which are no seconds
+    after_decade: str = ""  # "music" in "80s music"
+    after_seconds: str = ""  # "timer" in "the 30s timer"
+    foot_and_inch: tuple[str, str] = ("", "")
+    ordinals: tuple[str, ...] = ()  # from one, where the engine reads 2e badly
     has_ordinal_dots: bool = False  # "der 3. Mann"
 
 
@@ -65,16 +90,40 @@ _ENGLISH = Language(
         *("July", "August", "September", "October", "November", "December"),
     ),
     date="{day} {month} {year}",
+    month_of_year="{month} {year}",
+    week="week {week} of {year}",
+    spans="(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs?)?|Fri|Sat(?:ur)?|Sun)(?:day)?"
+    "|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec",
     full_hour="{hour} o'clock",
     at="at",
     dot="dot",
+    dash="dash",
+    underscore="underscore",
     plus="plus",
+    minus="minus",
     to="to",
+    per="per",
+    and_="and",
     sharp="sharp",
-    money_and="and",
     about="about",
     number="number",
+    number_marks=("No.", "no.", "№"),
     times="times",
+    squared="squared",
+    cubed="cubed",
+    to_the_power="to the power of",
+    words=_table("""
+        w/: with
+        w/o: without
+        24/7: 24 7
+        1700s: 17 hundreds
+        1800s: 18 hundreds
+        1900s: 19 hundreds
+        2000s: 2 thousands
+        100s of: hundreds of
+        1000s of: thousands of
+        1,000s of: thousands of
+    """),
     signs=_table("""
         &: and
         <: less than
@@ -86,6 +135,7 @@ _ENGLISH = Language(
         ×: times
         ÷: divided by
         →: to
+        −: minus
     """),
     units=_table("""
         km: kilometre|kilometres
@@ -104,35 +154,101 @@ _ENGLISH = Language(
         l: litre|litres
         L: litre|litres
         ml: millilitre|millilitres
+        mL: millilitre|millilitres
+        µg: microgram|micrograms
+        μg: microgram|micrograms
+        mcg: microgram|micrograms
+        tsp: teaspoon|teaspoons
+        tbsp: tablespoon|tablespoons
+        kcal: kilocalorie|kilocalories
         km/h: kilometre an hour|kilometres an hour
+        kph: kilometre an hour|kilometres an hour
         mph: mile an hour|miles an hour
         m/s: metre a second|metres a second
+        m/s²: metre per second squared|metres per second squared
+        m³: cubic metre|cubic metres
+        sq ft: square foot|square feet
         km²: square kilometre|square kilometres
         m²: square metre|square metres
         W: watt|watts
         kW: kilowatt|kilowatts
         kWh: kilowatt hour|kilowatt hours
         V: volt|volts
+        mAh: milliampere hour|milliampere hours
+        dB: decibel|decibels
         Hz: hertz|hertz
+        kHz: kilohertz|kilohertz
+        MHz: megahertz|megahertz
+        GHz: gigahertz|gigahertz
         KB: kilobyte|kilobytes
         MB: megabyte|megabytes
         GB: gigabyte|gigabytes
         TB: terabyte|terabytes
+        MB/s: megabyte a second|megabytes a second
+        GB/s: gigabyte a second|gigabytes a second
+        Mbps: megabit a second|megabits a second
+        Gbps: gigabit a second|gigabits a second
         ms: millisecond|milliseconds
         s: second|seconds
         sec: second|seconds
+        secs: second|seconds
         min: minute|minutes
+        mins: minute|minutes
         h: hour|hours
         hr: hour|hours
         hrs: hour|hours
+        wk: week|weeks
+        wks: week|weeks
+        yr: year|years
+        yrs: year|years
         °C: degree Celsius|degrees Celsius
         °F: degree Fahrenheit|degrees Fahrenheit
     """),
+    durations=_table("""
+        d: day|days
+        h: hour|hours
+        m: minute|minutes
+        s: second|seconds
+    """),
+    fractions=_table("""
+        ½: a half
+        ⅓: a third
+        ⅔: two thirds
+        ¼: a quarter
+        ¾: three quarters
+        ⅛: an eighth
+    """),
+    parted="cups?|tsp|tbsp|(?:tea|table)spoons?|inch(?:es)?|miles?|pounds?|lbs?|oz|ounces?|pints?|hours?|of|an?|full",
+    scales=_table("""
+        k: thousand|thousand
+        K: thousand|thousand
+        m: million|million
+        M: million|million
+        mn: million|million
+        b: billion|billion
+        B: billion|billion
+        bn: billion|billion
+        T: trillion|trillion
+        tn: trillion|trillion
+        thousand: thousand|thousand
+        million: million|million
+        billion: billion|billion
+        trillion: trillion|trillion
+    """),
+    decades=(
+        *("tens", "twenties", "thirties", "forties", "fifties"),
+        *("sixties", "seventies", "eighties", "nineties"),
+    ),
+    before_decade="iPhone|the|early|mid|late|my|your|his|her|our|their",
+    after_decade="music|songs?|pop|rock|hits?|movies?|films?|style|fashion|shows?|class|kids?|playlist|part|theme",
+    after_seconds="timers?|countdown|mark|limit|delay|break|rest|pause|interval|timeout|clip|window|exposure",
+    foot_and_inch=("foot|feet", "inch|inches"),
     currencies={
         "$": ("dollar|dollars", "cent|cents"),
         "€": ("euro|euros", "cent|cents"),
         "£": ("pound|pounds", "penny|pence"),
         "¥": ("yen|yen", ""),
+        "₹": ("rupee|rupees", ""),
     },
 )
 
@@ -149,17 +265,32 @@ _GERMAN = Language(
         *("Juli", "August", "September", "Oktober", "November", "Dezember"),
     ),
     date="{day}. {month} {year}",
+    month_of_year="{month} {year}",
+    week="Kalenderwoche {week} im Jahr {year}",
+    spans="(?:Mo(?:n)?|Di(?:ens)?|Do(?:nners)?|Fr(?:ei)?|Sa(?:ms)?|So(?:nn)?)(?:tag)?|Mi(?:ttwoch)?"
+    "|Jan|Feb|Mär|Apr|Jun|Jul|Aug|Sept?|Okt|Nov|Dez",
     clock="{hour} Uhr {minute}",
     full_hour="{hour} Uhr",
     at="ät",
     dot="Punkt",
+    dash="Bindestrich",
+    underscore="Unterstrich",
     plus="plus",
+    minus="minus",
     to="bis",
+    per="pro",
+    and_="und",
     sharp="sharp",
-    money_and="und",
     about="etwa",
     number="Nummer",
+    number_marks=("Nr.", "№"),
     times="mal",
+    squared="hoch 2",
+    cubed="hoch 3",
+    to_the_power="hoch",
+    words=_table("""
+        24/7: 24 7
+    """),
     signs=_table("""
         &: und
         <: kleiner als
@@ -171,6 +302,7 @@ _GERMAN = Language(
         ×: mal
         ÷: geteilt durch
         →: nach
+        −: minus
     """),
     units=_table("""
         km: Kilometer|Kilometer
@@ -187,19 +319,65 @@ _GERMAN = Language(
         W: Watt|Watt
         kW: Kilowatt|Kilowatt
         kWh: Kilowattstunde|Kilowattstunden
+        EL: Esslöffel|Esslöffel
+        TL: Teelöffel|Teelöffel
+        GHz: Gigahertz|Gigahertz
+        MHz: Megahertz|Megahertz
+        m³: Kubikmeter|Kubikmeter
+        km²: Quadratkilometer|Quadratkilometer
         MB: Megabyte|Megabyte
         GB: Gigabyte|Gigabyte
         TB: Terabyte|Terabyte
+        MB/s: Megabyte pro Sekunde|Megabyte pro Sekunde
+        GB/s: Gigabyte pro Sekunde|Gigabyte pro Sekunde
         s: Sekunde|Sekunden
         min: Minute|Minuten
         h: Stunde|Stunden
         Std: Stunde|Stunden
         °C: Grad Celsius|Grad Celsius
+        °F: Grad Fahrenheit|Grad Fahrenheit
     """),
+    durations=_table("""
+        d: Tag|Tage
+        h: Stunde|Stunden
+        m: Minute|Minuten
+        s: Sekunde|Sekunden
+    """),
+    fractions=_table("""
+        ½: ein halb
+        ⅓: ein Drittel
+        ⅔: zwei Drittel
+        ¼: ein Viertel
+        ¾: drei Viertel
+        ⅛: ein Achtel
+    """),
+    parted="Tassen?|TL|EL|Teelöffel|Esslöffel|Liter|Stunden?|Pfund|der|des|einer|eines",
+    scales=_table("""
+        k: Tausend|Tausend
+        K: Tausend|Tausend
+        m: Million|Millionen
+        M: Million|Millionen
+        B: Milliarde|Milliarden
+        bn: Milliarde|Milliarden
+        Tsd.: Tausend|Tausend
+        Mio.: Million|Millionen
+        Mio: Million|Millionen
+        Mrd.: Milliarde|Milliarden
+        Mrd: Milliarde|Milliarden
+        Million: Million|Millionen
+        Millionen: Million|Millionen
+        Milliarde: Milliarde|Milliarden
+        Milliarden: Milliarde|Milliarden
+    """),
+    before_decade="die|den|der",
+    after_decade="Musik|Hits|Party|Filme?|Mode|Stil",
+    after_seconds="Timer|Countdown|Pause|Marke|Grenze",
+    foot_and_inch=("Fuß|Fuß", "Zoll|Zoll"),
     currencies={
         "€": ("Euro|Euro", "Cent|Cent"),
         "$": ("Dollar|Dollar", "Cent|Cent"),
-        "£": ("Pfund|Pfund", "Pence|Pence"),
+        "£": ("Pfund|Pfund", "Penny|Pence"),
+        "¥": ("Yen|Yen", ""),
     },
     has_ordinal_dots=True,
 )
@@ -217,36 +395,111 @@ _FRENCH = Language(
         *("juillet", "août", "septembre", "octobre", "novembre", "décembre"),
     ),
     date="{day} {month} {year}",
+    month_of_year="{month} {year}",
+    week="semaine {week} de {year}",
+    spans="(?:lun|mar|mer(?:cre)?|jeu|ven(?:dre)?|same)(?:di)?|sam|dim(?:anche)?"
+    "|janv|févr|avr|juil|sept|oct|nov|déc",
     clock="{hour} heures {minute}",
     full_hour="{hour} heures",
     at="arobase",
     dot="point",
+    dash="tiret",
+    underscore="tiret bas",
     plus="plus",
+    minus="moins",
     to="à",
+    per="par",
+    and_="et",
     sharp="sharp",
-    money_and="et",
     about="environ",
     number="numéro",
+    number_marks=("n°", "N°", "nº", "№"),
     times="fois",
+    squared="au carré",
+    cubed="au cube",
+    to_the_power="puissance",
+    words=_table("""
+        24/7: 24 sur 7
+    """),
     signs=_table("""
         &: et
         <: inférieur à
         >: supérieur à
+        ≤: au plus
+        ≥: au moins
+        ≠: différent de
+        ≈: environ
+        ±: plus ou moins
         ×: fois
+        ÷: divisé par
         →: vers
+        −: moins
+        §: paragraphe
     """),
     units=_table("""
         km: kilomètre|kilomètres
         m: mètre|mètres
         cm: centimètre|centimètres
+        mm: millimètre|millimètres
         kg: kilogramme|kilogrammes
         g: gramme|grammes
+        mg: milligramme|milligrammes
         l: litre|litres
+        ml: millilitre|millilitres
         km/h: kilomètre à l'heure|kilomètres à l'heure
+        m²: mètre carré|mètres carrés
+        kWh: kilowattheure|kilowattheures
+        Mo: mégaoctet|mégaoctets
+        Go: gigaoctet|gigaoctets
+        s: seconde|secondes
         min: minute|minutes
+        h: heure|heures
         °C: degré Celsius|degrés Celsius
+        °F: degré Fahrenheit|degrés Fahrenheit
     """),
-    currencies={"€": ("euro|euros", "centime|centimes"), "$": ("dollar|dollars", "cent|cents")},
+    durations=_table("""
+        d: jour|jours
+        h: heure|heures
+        m: minute|minutes
+        s: seconde|secondes
+    """),
+    fractions=_table("""
+        ½: un demi
+        ⅓: un tiers
+        ⅔: deux tiers
+        ¼: un quart
+        ¾: trois quarts
+        ⅛: un huitième
+    """),
+    foot_and_inch=("pied|pieds", "pouce|pouces"),
+    parted="tasses?|cuillères?|litres?|heures?|de|du|des",
+    scales=_table("""
+        k: mille|mille
+        K: mille|mille
+        m: million|millions
+        M: million|millions
+        Md: milliard|milliards
+        Mds: milliard|milliards
+        B: milliard|milliards
+        bn: milliard|milliards
+        mille: mille|mille
+        million: million|millions
+        millions: million|millions
+        milliard: milliard|milliards
+        milliards: milliard|milliards
+    """),
+    currencies={
+        "€": ("euro|euros", "centime|centimes"),
+        "$": ("dollar|dollars", "cent|cents"),
+        "£": ("livre|livres", "penny|pence"),
+        "¥": ("yen|yens", ""),
+    },
+    of_currency={"€": "d'euros", "$": "de dollars", "£": "de livres", "¥": "de yens"},
+    ordinals=(
+        *("premier", "deuxième", "troisième", "quatrième", "cinquième", "sixième", "septième", "huitième"),
+        *("neuvième", "dixième", "onzième", "douzième", "treizième", "quatorzième", "quinzième"),
+        *("seizième", "dix-septième", "dix-huitième", "dix-neuvième", "vingtième", "vingt et unième"),
+    ),
 )
 
 _SPANISH = Language(
@@ -262,35 +515,101 @@ _SPANISH = Language(
         *("julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"),
     ),
     date="{day} de {month} de {year}",
+    month_of_year="{month} de {year}",
+    week="semana {week} de {year}",
+    spans="lun(?:es)?|mar(?:tes)?|mié(?:rcoles)?|jue(?:ves)?|vie(?:rnes)?|sáb(?:ado)?|dom(?:ingo)?"
+    "|ene|feb|abr|may|jun|jul|ago|sep|oct|nov|dic",
     version="versión",
     at="arroba",
     dot="punto",
+    dash="guion",
+    underscore="guion bajo",
     plus="más",
+    minus="menos",
     to="a",
+    per="por",
+    and_="y",
     sharp="sharp",
-    money_and="y",
     about="unos",
     number="número",
+    number_marks=("n.º", "N.º", "n°", "nº", "núm.", "№"),
     times="por",
+    squared="al cuadrado",
+    cubed="al cubo",
+    to_the_power="elevado a",
+    words=_table("""
+        24/7: 24 7
+    """),
     signs=_table("""
         &: y
         <: menor que
         >: mayor que
+        ≤: como máximo
+        ≥: al menos
+        ≠: distinto de
+        ≈: aproximadamente
+        ±: más menos
         ×: por
+        ÷: dividido por
         →: a
+        −: menos
     """),
     units=_table("""
         km: kilómetro|kilómetros
         m: metro|metros
         cm: centímetro|centímetros
+        mm: milímetro|milímetros
         kg: kilogramo|kilogramos
         g: gramo|gramos
+        mg: miligramo|miligramos
         l: litro|litros
+        ml: mililitro|mililitros
         km/h: kilómetro por hora|kilómetros por hora
+        m²: metro cuadrado|metros cuadrados
+        kWh: kilovatio hora|kilovatios hora
+        MB: megabyte|megabytes
+        GB: gigabyte|gigabytes
+        s: segundo|segundos
         min: minuto|minutos
+        h: hora|horas
         °C: grado Celsius|grados Celsius
+        °F: grado Fahrenheit|grados Fahrenheit
     """),
-    currencies={"€": ("euro|euros", "céntimo|céntimos"), "$": ("dólar|dólares", "centavo|centavos")},
+    durations=_table("""
+        d: día|días
+        h: hora|horas
+        m: minuto|minutos
+        s: segundo|segundos
+    """),
+    fractions=_table("""
+        ½: medio
+        ⅓: un tercio
+        ⅔: dos tercios
+        ¼: un cuarto
+        ¾: tres cuartos
+        ⅛: un octavo
+    """),
+    foot_and_inch=("pie|pies", "pulgada|pulgadas"),
+    parted="tazas?|cucharadas?|cucharaditas?|litros?|horas?|de|del",
+    scales=_table("""
+        k: mil|mil
+        K: mil|mil
+        m: millón|millones
+        M: millón|millones
+        B: mil millones|mil millones
+        bn: mil millones|mil millones
+        mil: mil|mil
+        millón: millón|millones
+        millones: millón|millones
+        mil millones: mil millones|mil millones
+    """),
+    currencies={
+        "€": ("euro|euros", "céntimo|céntimos"),
+        "$": ("dólar|dólares", "centavo|centavos"),
+        "£": ("libra|libras", "penique|peniques"),
+        "¥": ("yen|yenes", ""),
+    },
+    of_currency={"€": "de euros", "$": "de dólares", "£": "de libras", "¥": "de yenes"},
 )
 
 LANGUAGES = {language.code: language for language in (_ENGLISH, _GERMAN, _FRENCH, _SPANISH)}

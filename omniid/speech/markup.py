@@ -38,8 +38,10 @@ _JOINERS = re.compile(r"(?<=[\u0600-\u08ff\u0900-\u0dff])[\u200c\u200d](?=[\u060
 _FENCE = re.compile(r"[ \t>]*(```+|~~~+)([^`]*)$")
 _QUOTE = re.compile(r"[ \t]*(?:>[ \t]?)+")
 _HEADING = re.compile(r"[ \t]*#{1,6}[ \t]+(.*?)[ \t#]*$")
-_ITEM = re.compile(r"[ \t]*(?:[-*+•‣◦▪·–][ \t]+)+(?:\[[ xX]\][ \t]+)?|[ \t]*(?=\d{1,4}[.)][ \t])")
-_NUMBERED = re.compile(r"(\d{1,4})[.)][ \t]+(?:\[[ xX]\][ \t]+)?")
+_ITEM = re.compile(
+    r"[ \t]*(?:(?:[-*+•‣◦▪·–→●○■▸►]|[-=]>)[ \t]+)+(?:\[[ xX]\][ \t]+)?|[ \t]*(?=\d{1,4}[.)][ \t])"
+)
+_NUMBERED = re.compile(r"\A(\d{1,4})[.)][ \t]+(?:\[[ xX]\][ \t]+)?")
 _RULE = re.compile(r"[ \t]*(?:[-*_=][ \t]*){3,}$")
 _DEFINITION = re.compile(r"[ \t]*\[[^\[\]]{1,200}\]:[ \t]*\S")
 _DELIMITERS = re.compile(r"[ \t]*\|?(?:[ \t]*:?-+:?[ \t]*\|)+(?:[ \t]*:?-+:?[ \t]*)?$")

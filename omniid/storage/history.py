@@ -16,7 +16,7 @@ from typing import Any
 
 from omniid.storage import search
 from omniid.storage.database import Database
-from omniid.storage.messages import HistoryMessage, Stored, fitted
+from omniid.storage.messages import HistoryMessage, Stored, fitted, fitted_text, size_of
 
 RECENT = 200
 MOST_ON_A_PAGE = 500
@@ -24,6 +24,7 @@ MOST_ON_A_PAGE = 500
 _RECENT_BYTES = 4_000_000
 _PAGE_BYTES = 8_000_000
 _DELETED_AT_ONCE = 500
+_SAID_LATELY = 1_000  # messages; where a reply is looked for that may come again
 _MERGED_AT_ONCE = 200  # pages of the index; keeps each step short, so that a command need not wait long
 _TIDY = "tidy the search index"
 
@@ -43,9 +44,12 @@ class History:
         self._database = database
         self._recent = _Recent()
         self.enabled = enabled
+        self.clearings = 0
 
-    async def add(self, message: HistoryMessage) -> None:
+    async def add(self, message: HistoryMessage, *, once: bool = False) -> None:
         """Keep a message, cut to what fits. One whose id is known already is not kept twice.
+
+        `once`: nor is one that has been said of the same command lately, in the same words.
 
         Raises:
             StorageError: it could not be written.
@@ -53,13 +57,35 @@ class History:
         if not self.enabled:
             return
         kept = fitted(message)
+
+        def work(connection: sqlite3.Connection) -> int | None:
+            return None if once and _was_said(connection, kept) else _insert(connection, kept)
+
         try:
-            number = await self._database.run(lambda connection: _insert(connection, kept))
+            number = await self._database.run(work)
         except asyncio.CancelledError:
             self._recent.stale = True  # it may have been written all the same
             raise
         if number is not None:
             self._recent.append(Stored(number, kept))
+
+    async def reword(self, message_id: str, text: str) -> None:
+        """Change what a message says, cut to what fits. One that is not there is not made.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        if not self.enabled:
+            return
+        kept = (*fitted_text(text), message_id)
+        try:
+            await self._database.run(
+                lambda connection: connection.execute(
+                    "UPDATE messages SET text = ?, whole_bytes = ? WHERE id = ?", kept
+                ).close()
+            )
+        finally:
+            self._recent.stale = True  # where the caller went away, it may have been written all the same
 
     async def page(
         self,
@@ -86,9 +112,12 @@ class History:
     async def clear(self) -> int:
         """Delete every message; how many there were.
 
+        It is counted in `clearings` first: what waits to be written then must not be written after it.
+
         Raises:
             StorageError: they are still there, or (the next start will see to it) traces of them are.
         """
+        self.clearings += 1
         gone = await self._database.run(_delete_all)
         self._recent.stale = True
         await self._tidy(compact=True)
@@ -142,13 +171,13 @@ class _Recent:
         if self._messages and stored.number <= self._messages[-1][0].number:
             self.stale = True
         if not self.stale:
-            size = _size(stored)
+            size = size_of(stored.message)
             self._messages.append((stored, size))
             self._bytes += size
             self._fit()
 
     def replace(self, page: Page) -> None:
-        self._messages = deque((stored, _size(stored)) for stored in reversed(page.messages))
+        self._messages = deque((stored, size_of(stored.message)) for stored in reversed(page.messages))
         self._bytes = sum(size for _, size in self._messages)
         self._from_the_first = page.before is None
         self.stale = False
@@ -193,6 +222,16 @@ def _insert(connection: sqlite3.Connection, message: HistoryMessage) -> int | No
     return None if row is None else int(row["number"])
 
 
+def _was_said(connection: sqlite3.Connection, message: HistoryMessage) -> bool:
+    """Only the latest are looked at, so that it costs no more in a long history."""
+    found = connection.execute(
+        "SELECT 1 FROM messages WHERE number > (SELECT max(number) FROM messages) - ?"
+        " AND kind = ? AND command_id = ? AND text = ?",
+        (_SAID_LATELY, message.kind, message.command_id, message.text),
+    )
+    return found.fetchone() is not None
+
+
 def _select(
     connection: sqlite3.Connection,
     limit: int,
@@ -230,7 +269,7 @@ def _page(rows: sqlite3.Cursor, limit: int) -> Page:
         if len(messages) == limit or (messages and room <= 0):
             return Page(messages, messages[-1].number)
         messages.append(_stored(row))
-        room -= _size(messages[-1])
+        room -= size_of(messages[-1].message)
     return Page(messages, None)
 
 
@@ -287,12 +326,6 @@ def _stored(row: sqlite3.Row) -> Stored:
             whole_bytes=row["whole_bytes"],
         ),
     )
-
-
-def _size(stored: Stored) -> int:
-    """About what it takes up, in bytes."""
-    reply = stored.message.reply
-    return 500 + len(stored.message.text) + (0 if reply is None else len(json.dumps(reply)))
 
 
 def _text(moment: datetime) -> str:

@@ -44,17 +44,28 @@ class Stored:
 
 def fitted(message: HistoryMessage) -> HistoryMessage:
     """The message with what is too long cut off, and said so; half characters and NUL become marks."""
-    text = message.text.encode(errors="replace").replace(b"\x00", "\N{REPLACEMENT CHARACTER}".encode())
-    too_long = len(text) > MOST_TEXT_BYTES
+    text, whole_bytes = fitted_text(message.text)
     return replace(
         message,
         at=message.at.astimezone(UTC),
         kind=message.kind[:80],
-        text=text[:MOST_TEXT_BYTES].decode(errors="ignore"),
+        text=text,
         metadata=_within(message.metadata, MOST_METADATA_BYTES, {}),
         reply=None if message.reply is None else _fitted_reply(message.reply),
-        whole_bytes=len(text) if too_long else message.whole_bytes,
+        whole_bytes=message.whole_bytes if whole_bytes is None else whole_bytes,
     )
+
+
+def fitted_text(text: str) -> tuple[str, int | None]:
+    """The text as it can be kept, and its size in bytes where it had to be cut."""
+    raw = text.encode(errors="replace").replace(b"\x00", "\N{REPLACEMENT CHARACTER}".encode())
+    whole_bytes = len(raw) if len(raw) > MOST_TEXT_BYTES else None
+    return raw[:MOST_TEXT_BYTES].decode(errors="ignore"), whole_bytes
+
+
+def size_of(message: HistoryMessage) -> int:
+    """About what it takes up, in bytes."""
+    return 500 + len(message.text) + (0 if message.reply is None else len(json.dumps(message.reply)))
 
 
 def _fitted_reply(reply: dict[str, Any]) -> dict[str, Any]:

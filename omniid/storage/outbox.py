@@ -37,6 +37,7 @@ _WAITED_TOO_LONG = {
     State.NEEDS_AUTH: "nobody signed in for it in time",
 }
 _OMNIID_ENDED = "omniid ended before its answer came"
+_CALLED_OFF = "called off by the user"
 _ONLY_BY_RETRY = RETRYABLE - {State.UNCERTAIN}
 _KEEPS_REPEAT = frozenset({State.SENDING, State.QUEUED})
 _REPEATED = "repeated"  # the outcome of an attempt that the same backend may be asked for again
@@ -83,6 +84,7 @@ class Recipient:
 class Taken:
     """What `begin_attempts` took from the line, and what it found it must not send to this backend again.
 
+    `uncertain`: those it must not send; one that was called off before it went back to the line is cancelled.
     `held`: the first in the line may only be repeated to a backend that says it dedupes, and this one has
     not said so yet.
     """
@@ -175,14 +177,16 @@ class Outbox:
             taken = Taken([], [])
             while (left := limit - len(taken.commands)) > 0:
                 rows = connection.execute(
-                    "SELECT id, repeat_at, attempts FROM commands WHERE state = ? AND expires_at > ?"
-                    " ORDER BY position LIMIT ?",
+                    "SELECT id, repeat_at, attempts, answer_wanted FROM commands"
+                    " WHERE state = ? AND expires_at > ? ORDER BY position LIMIT ?",
                     (State.QUEUED, _text(now), left),
                 ).fetchall()
                 if not rows:
                     break
                 for row in rows:
-                    if row["repeat_at"] not in {None, to.name}:
+                    if not row["answer_wanted"]:
+                        taken.uncertain.append(self._call_off(connection, row["id"], now))
+                    elif row["repeat_at"] not in {None, to.name}:
                         taken.uncertain.append(_cannot_repeat(connection, row, to, now))
                     elif row["repeat_at"] is not None and not to.dedupes:
                         return dataclasses.replace(taken, held=True)
@@ -355,23 +359,31 @@ class Outbox:
     async def recover(self, now: datetime) -> list[Command]:
         """At start: what was on the wire when omniid ended may have been done.
 
-        It is uncertain, unless its backend said that it dedupes: then it waits at its place to be repeated.
+        It is uncertain, unless its backend said that it dedupes: then it waits at its place to be repeated;
+        where the user has called it off, it is cancelled.
         """
 
         def work(connection: sqlite3.Connection) -> list[Command]:
             rows = connection.execute(
-                "SELECT id, dedupes FROM commands JOIN attempts ON command_id = id AND number = attempts"
+                "SELECT id, dedupes, answer_wanted FROM commands"
+                " JOIN attempts ON command_id = id AND number = attempts"
                 " WHERE state IN (?, ?) ORDER BY position",
                 tuple(ON_THE_WIRE),
             ).fetchall()
-            return [
-                _step(connection, row["id"], State.QUEUED, now, reason=_OMNIID_ENDED, repeat=True)
-                if row["dedupes"]
-                else _step(connection, row["id"], State.UNCERTAIN, now, reason=_OMNIID_ENDED)
-                for row in rows
-            ]
+            return [self._recovered(connection, row, now) for row in rows]
 
         return await self._database.run(work)
+
+    def _recovered(self, connection: sqlite3.Connection, row: sqlite3.Row, now: datetime) -> Command:
+        if not row["dedupes"]:
+            return _step(connection, row["id"], State.UNCERTAIN, now, reason=_OMNIID_ENDED)
+        back = _step(connection, row["id"], State.QUEUED, now, reason=_OMNIID_ENDED, repeat=True)
+        return back if row["answer_wanted"] else self._call_off(connection, row["id"], now)
+
+    def _call_off(self, connection: sqlite3.Connection, command_id: str, now: datetime) -> Command:
+        """Take out of the line what was called off while it was on the wire: it must not go out again."""
+        cancelled = _step(connection, command_id, State.CANCELLED, now, reason=_CALLED_OFF)
+        return self._over(connection, cancelled)
 
     async def expire(self, now: datetime) -> list[Command]:
         """Let commands expire that waited too long for their turn, or for the user to sign in."""

@@ -215,6 +215,14 @@ def test_search_and_since(house: House) -> None:
     assert ids("--since", (NOW - timedelta(days=30)).date().isoformat(), "--search", "mil") == ["m1", "m2"]
 
 
+def test_bytes_that_are_no_text_are_a_usage_error(house: House) -> None:
+    done = omniid_history("--search", os.fsdecode(b"a\xff"))
+
+    assert done.returncode == 2
+    assert done.stderr == "omniid: --search is not UTF-8 text, and no message can hold it.\n"
+    assert house.asked == []
+
+
 def test_a_moment_that_is_none_is_a_usage_error(house: House) -> None:
     done = omniid_history("--since", "when it \x1brained")
 

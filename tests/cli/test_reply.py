@@ -51,7 +51,8 @@ def test_what_is_no_answer_is_refused_and_leaves_the_question(
 
 
 def question(kind: str, **payload: Any) -> dict[str, Any]:
-    return {"id": "q1", "kind": kind, "text": "Plan a lunch", "open_for_s": 9.6, "raw": {"payload": payload}}
+    shown = {"id": "q1", "kind": kind, "text": "Plan a lunch", "open_for_s": 9.6, "open_steps": ["st2"]}
+    return {**shown, "raw": {"payload": payload}}
 
 
 def test_a_plan_is_shown_with_its_steps_its_risks_and_how_to_decide(
@@ -67,7 +68,7 @@ def test_a_plan_is_shown_with_its_steps_its_risks_and_how_to_decide(
     assert capsys.readouterr().out.splitlines() == [
         "q1  approval, open for 10 s more",
         "    Plan a lunch",
-        "    1. Book a\N{REPLACEMENT CHARACTER}[2J table (--step st1, risk low)",
+        "    1. Book a\N{REPLACEMENT CHARACTER}[2J table (--step st1, risk low): decided",
         "    2. Tell Ann (--step st2)",
         "    Risk: Ann may be away",
         "    Answer with: omniid reply q1 approve|reject",

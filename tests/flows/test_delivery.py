@@ -226,6 +226,39 @@ def test_a_question_is_listed_and_answered_over_the_api(tmp_path: Path) -> None:
     assert answers[0]["payload"] == {"action": "approve_all"}
 
 
+def test_a_plan_is_decided_step_by_step_and_what_the_server_does_not_take_is_told(tmp_path: Path) -> None:
+    steps = [{"id": "a", "description": "Write it"}, {"id": "b", "description": "Send it"}]
+    draft = {"type": "workflow_draft", "sessionId": "s", "payload": {"summary": "Two steps", "steps": steps}}
+    decided: list[dict[str, Any]] = []
+
+    async def asking(link: ServerConnection) -> None:
+        await link.recv()
+        await link.send(json.dumps(draft))
+        for status in ("success", "error"):
+            decided.append(json.loads(await link.recv())["payload"])
+            data = {"sessionId": "s", "stepId": decided[-1]["stepId"], "message": "That is over."}
+            await link.send(json.dumps({"type": "response", "status": status, "data": data}))
+        await link.send(json.dumps(SUCCESS))
+        await link.wait_closed()
+
+    with served(asking) as port, flow.daemon(tmp_path, remote(port)) as running:
+        flow.until_ready(running)
+        ask(running, "write to both")
+        flow.until(running, "question_posed")
+        for wrong in ("a step", "c"):
+            refused = omniid(running, "reply", "q1", "approve", "--step", wrong)
+            assert (refused.returncode, "Steps that are: a, b." in refused.stderr) == (2, True)
+        assert omniid(running, "reply", "q1", "approve", "--step", "a").stdout == "Answered.\n"
+        assert "1. Write it (--step a): decided" in omniid(running, "reply").stdout
+        assert "Steps that are: b." in omniid(running, "reply", "q1", "reject", "--step", "a").stderr
+        assert omniid(running, "reply", "q1", "reject", "--step", "b").stdout == "Answered.\n"
+        flow.until(running, "command_settled")
+        assert omniid(running, "reply").stdout == "Nobody asks anything.\n"
+        while "That is over." not in str(running.client.call("GET", "/v1/history")):
+            flow.until(running, "command_moved")
+    assert decided == [{"action": "approve_step", "stepId": "a"}, {"action": "reject_step", "stepId": "b"}]
+
+
 def test_whoever_asks_in_a_terminal_sees_what_the_backend_asks_and_then_its_answer(tmp_path: Path) -> None:
     question = {
         "action": "user_intervention_required", "sessionId": "s", "stepId": "1", "timeout": 60_000,

@@ -182,6 +182,29 @@ def test_what_is_uncertain_is_sent_again_by_a_click(tmp_path: Path) -> None:
     in_a_house(tmp_path, backend, work)
 
 
+def test_what_was_on_its_way_when_omniid_was_killed_is_asked_about_in_its_words(tmp_path: Path) -> None:
+    async def backend(link: ServerConnection) -> None:
+        await link.wait_closed()
+
+    async def work(house: House) -> None:
+        await house.said("Wire the rent")
+        await house.until("command_written")
+        assert house.running.process is not None
+        house.running.process.kill()
+        house.running.process.wait(flow.WITHIN_S)
+
+        for number in (1, 2):  # also at the start after the next
+            await asyncio.to_thread(house.running.__enter__)
+            await house.desktop.until(lambda: len(asked(house)) >= number)  # noqa: B023 it is awaited here
+            assert asked(house)[-1].body.startswith("“Wire the rent”")
+            await asyncio.to_thread(house.running.stop)
+
+    def asked(house: House) -> list[Notified]:
+        return [each for each in house.desktop.notified if each.title == "Was this done?"]
+
+    in_a_house(tmp_path, backend, work)
+
+
 def test_the_page_of_a_sign_in_is_opened_again_by_a_click(tmp_path: Path) -> None:
     page = "https://accounts.example/auth?state=1"
     links: list[ServerConnection] = []

@@ -77,6 +77,34 @@ def unified(kind: str = "email", ui: dict[str, Any] | None = None, **fields: Any
             unified(ui={"content": "Two mails", "title": "Mail"}), "done", "Two mails", 95, id="ui content"
         ),
         pytest.param(unified(ui={"title": "Mail"}), "done", "Mail", 95, id="ui title"),
+        pytest.param(
+            unified(message="Your day.", ui={"content": "10:00 dentist"}),
+            "done",
+            "Your day.\n\n10:00 dentist",
+            95,
+            id="more is shown than said",
+        ),
+        pytest.param(
+            unified(message="Your day:", ui={"content": "**Your day**: 10:00 dentist"}),
+            "done",
+            "**Your day**: 10:00 dentist",
+            95,
+            id="what is shown says it too",
+        ),
+        pytest.param(
+            unified(message="Your mail was sent.", ui={"content": "Mail sent"}),
+            "done",
+            "Your mail was sent.",
+            95,
+            id="less is shown than said",
+        ),
+        pytest.param(
+            unified(message="No.", ui={"content": "The calendar is away"}, success=False),
+            "failed",
+            "No.",
+            70,
+            id="what went wrong is what is said",
+        ),
         pytest.param(unified(), "done", "Action completed", 95, id="unified without a word"),
     ],
 )

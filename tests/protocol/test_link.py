@@ -208,6 +208,39 @@ def test_letter_e_the_first_words_that_an_error_has_are_told(
     assert (event.reply.outcome, event.reply.content) == ("failed", told)
 
 
+CHAT = {
+    "id": "1",
+    "content": "It is 42.",
+    "sender": "ai",
+    "type": "text",
+    "timestamp": "2026-03-01T12:00:00Z",
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "settling", "content"),
+    [
+        ([CHAT], {"data": {}}, "It is 42."),
+        ([CHAT, {**CHAT, "content": "It is 43."}], {}, "It is 43."),
+        ([{**CHAT, "sender": "user"}], {}, "Action completed"),
+        ([CHAT], {"data": {"message": "Done."}}, "Done."),
+        ([{"type": "ai_thinking", "stage": "Looking"}], {}, "Action completed"),
+    ],
+    ids=["said before", "the latest counts", "the user's own words", "has words of its own", "no message"],
+)
+def test_letter_d_a_reply_without_words_means_the_message_before_it(
+    before: list[dict[str, Any]], settling: dict[str, Any], content: str
+) -> None:
+    link = new_link("c1")
+    for frame in before:
+        receive(link, frame)
+
+    (event,) = receive(link, {"type": "response", "status": "success", **settling})
+
+    assert isinstance(event, CommandSettled)
+    assert event.reply.content == content
+
+
 @pytest.mark.parametrize("category", ["email", "calendar", "contact", "task", "general", "rdf", "EMAIL"])
 @pytest.mark.parametrize(
     ("success", "confidence", "outcome"), [(True, 0.8, "done"), (True, 80, "done"), (False, 0.8, "failed")]
@@ -216,7 +249,7 @@ def test_letter_f_a_unified_reply_settles_whatever_its_category(
     category: str, success: bool, confidence: float, outcome: Outcome
 ) -> None:
     link = new_link("c1")
-    ui = {"title": "Mail", "content": "It went.", "metadata": {"confidence": confidence, "source": "Gmail"}}
+    ui = {"title": "Mail", "content": "Sent", "metadata": {"confidence": confidence, "source": "Gmail"}}
     references = {
         "suggestions": ["Call her"],
         "references": [{"title": "A page", "url": "https://x.example"}],
@@ -470,7 +503,7 @@ def test_a_question_that_is_nobodys_is_still_asked() -> None:
 
 RESOLVED = Answer("s", "1", "Bob Ross")
 APPROVED = Answer("s", None, action="approve_all")
-REJECTED = Answer("s", "2", "Not him", action="reject_step")
+REJECTED = Answer("s", "2", "Not him", action="reject_step", leaves_open=True)
 ANSWERS = {"a value (h)": RESOLVED, "an approval (i)": APPROVED, "one step of it (i)": REJECTED}
 NO_IDS: dict[str, dict[str, Any]] = {
     "an error frame": ERROR,
@@ -538,7 +571,7 @@ def test_letter_h_and_letter_i_the_deadline_starts_anew_with_the_answer(answer: 
 
     link.answer(answer, at(50))
 
-    if answer is REJECTED:  # the draft's other steps are still to be decided
+    if answer.leaves_open:  # the draft's other steps are still to be decided
         assert deadline_of(link) == 10 + 600 + TIMEOUT_S
         link.answer(APPROVED, at(50))
     assert deadline_of(link) == 50 + TIMEOUT_S
@@ -562,7 +595,7 @@ def test_letter_h_an_answer_starts_only_the_deadline_of_the_command_that_asked()
     ("frame", "accepted", "text"),
     [
         pytest.param(SUCCESS, True, "Sent.", id="a success"),
-        pytest.param({"type": "response", "status": "success"}, True, "Action completed", id="no words"),
+        pytest.param({"type": "response", "status": "success"}, True, "", id="no words"),
         pytest.param(NO_IDS["an error response"], False, "No.", id="an error response"),
         pytest.param(ERROR, False, "No.", id="an error frame"),
     ],

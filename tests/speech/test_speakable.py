@@ -36,6 +36,8 @@ MORE = "There is more in the history."
         ("Title\n=====\nBody", ["Title.", "Body."]),
         ("- eggs\n* milk\n• tea\n1. bread\n", ["eggs.", "milk.", "tea.", "1. bread."]),
         ("- [x] done\n- [ ] to do", ["done.", "to do."]),
+        ("- here (at 9) or\n1) [x] there (of 9) too", ["here (at 9) or.", "1. there (of 9) too."]),
+        ("-> one\n● two", ["one.", "two."]),
         ("Today:\n10:30 Standup\n12:45 Lunch", ["Today:", "10:30 Standup.", "12:45 Lunch."]),
         ("> said\n> twice", ["said twice."]),
         ("Run this:\n```sh\nls\n```\nDone", ["Run this:", "A line of code.", "Done."]),
@@ -83,14 +85,15 @@ def test_text_for_the_eye_becomes_sentences_for_the_ear(written: str, spoken: li
     [
         ("at 10:30", "at 10:30."),
         ("at 9:00, 9:05 am, 12:00 p.m. and 5pm", "at 9 o'clock, 9:05 am, 12 p.m. and 5 pm."),
-        ("at 14:05:30", "at 14:05."),
+        ("at 14:05:30, 15:00:00 and 12:30:45.123", "at 14:05:30, 15 o'clock and 12:30:45.123."),
+        ("00:05:00 left, 17:00h", "00:05:00 left, 17 o'clock."),
         ("scores 3:2 and 25:61", "scores 3:2 and 25:61."),
         ("on 2026-11-27", "on 27 November 2026."),
         ("on 2026-02-31", "on 2026-02-31."),
         ("on 27.11.2026", "on 27 November 2026."),
         ("on 11/27/2026", "on 27 November 2026."),
         ("on 3/4/2026", "on 3/4/2026."),
-        ("since 2026-11-27T10:30:00Z", "since 27 November 2026, 10:30."),
+        ("since 2026-11-27T10:30:00Z", "since 27 November 2026, 10:30 UTC."),
         ("$1,234.50", "1,234 dollars and 50 cents."),
         ("$1 or £0.99 or 5 €", "1 dollar or 99 pence or 5 euros."),
         ("€3.5 million", "3.5 million euros."),
@@ -109,8 +112,104 @@ def test_figures_are_said_in_english(written: str, spoken: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("the 1990s and the 80s", "the 19 nineties and the eighties."),
+        ("the 50s, '60s and 70s", "the fifties, sixties and seventies."),
+        ("80s music, the 2000s", "eighties music, the 2 thousands."),
+        ("90s, 5s, the 30s timer", "90 seconds, 5 seconds, the 30 seconds timer."),
+        ("100s of AK-47s", "hundreds of AK-47s."),
+        ("in 5m, 1.8m, 5 m, 100m", "in 5m, 1.8 metres, 5 metres, 100 metres."),
+        (
+            "1h30, 2h 15m, 5m 30s, 3d 4h",
+            "1 hour 30, 2 hours 15 minutes, 5 minutes 30 seconds, 3 days 4 hours.",
+        ),
+    ],
+)
+def test_seconds_minutes_and_decades_are_told_apart(written: str, spoken: str) -> None:
+    assert speakable(written, "en") == [spoken]
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("$1.5M, €3bn, £20k", "1.5 million dollars, 3 billion euros, 20 thousand pounds."),
+        ("-$5, $5/month, $5MM", "minus 5 dollars, 5 dollars per month, $5MM."),
+        ("$10-15, $1.5M–$2M", "10 to 15 dollars, 1.5 to 2 million dollars."),
+        ("$500K - $1M, 5 € - 10 €", "500 thousand to 1 million dollars, 5 to 10 euros."),
+        ("it was $5 b/c of that", "it was 5 dollars b/c of that."),
+        ("€1.200,50 or $3.459", "1200 euros and 50 cents or 3.459 dollars."),
+    ],
+)
+def test_sums_of_money_keep_their_size(written: str, spoken: str) -> None:
+    assert speakable(written, "en") == [spoken]
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("2026-03-05T14:30:00+02:00", "5 March 2026, 14:30 UTC plus 2."),
+        ("2026-03-05 14:30:00.5-03:30", "5 March 2026, 14:30 UTC minus 3 30."),
+        ("2026-03-05T14:30+00:00", "5 March 2026, 14:30 UTC."),
+        ("20260305T143000Z", "5 March 2026, 14:30 UTC."),
+        ("2026-03-05 10:30-11:30", "5 March 2026, 10:30 to 11:30."),
+        ("14:30Z, GMT-5", "14:30 UTC, GMT minus 5."),
+        ("2026-W10, 2026-W10-3, 2026-03", "week 10 of 2026, 4 March 2026, March 2026."),
+        ("27-11-2026, 03-04-2026, 05/03/2026", "27 November 2026, 03-04-2026, 05/03/2026."),
+        ("the season of 2009-10", "the season of 2009 to 10."),
+    ],
+)
+def test_a_moment_keeps_its_zone(written: str, spoken: str) -> None:
+    assert speakable(written, "en") == [spoken]
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("10:00-11:30, 7pm–9pm", "10 o'clock to 11:30, 7 pm to 9 pm."),
+        ("10%-20%, 500MB-1GB", "10% to 20%, 500 megabytes to 1 gigabyte."),
+        ("Mon–Fri, Mary-Ann", "Mon to Fri, Mary-Ann."),
+        ("-5 to 5, –5 °C, 3 - 1", "minus 5 to 5, minus 5 degrees Celsius, 3 - 1."),
+        ("5 - 3 = 2, 10/2=5", "5 minus 3 = 2, 10 divided by 2=5."),
+        ("x >= 5, y <= 3, ≥ 2, +/-1", "x at least 5, y at most 3, at least 2, ±1."),
+        ("A -> B => C", "A to B to C."),
+        ("x², 10^6, 10⁻³, CO₂", "x squared, 10 to the power of 6, 10 to the power of minus 3, CO2."),
+        ("1/2 cup, 1½ tsp, 9/11", "a half cup, 1 and a half teaspoons, 9/11."),
+        ('5\'10", a 12" pizza', "5 feet 10 inches, a 12 inches pizza."),
+        ('He said "I am 24" twice', 'He said "I am 24" twice.'),
+        ("180°C/350°F at 3.30pm", "180 degrees Celsius/350 degrees Fahrenheit at 3:30 pm."),
+        ("bus No. 5 w/o stop, 24/7", "bus number 5 without stop, 24 7."),
+        ("1 000 000, 20 000, 1 800", "1000000, 20000, 1 800."),
+        ("192.168.0.1:80, 1.2.3", "192 dot 168 dot 0 dot 1 port 80, 1.2.3."),
+        ("call +1 (555) 123-4567 or 555-0199", "call plus 1, 5 5 5, 1 2 3, 4 5 6 7 or 5 5 5, 0 1 9 9."),
+        ("500-1000 words", "500 to 1000 words."),
+        ("ISBN 978-3-16-148410-0, 4-4-2", "ISBN 9 7 8, 3, 1 6, 1 4 8 4 1 0, 0, 4, 4, 2."),
+        ("mail a_b@my-host.org", "mail a underscore b at my dash host dot org."),
+    ],
+)
+def test_what_an_engine_would_drop_or_garble_is_written_out(written: str, spoken: str) -> None:
+    assert speakable(written, "en") == [spoken]
+
+
+@pytest.mark.parametrize(
     ("language", "written", "spoken"),
     [
+        ("de", "1,5 Mio. €, €3bn, 10-15 €", "1,5 Millionen Euro, 3 Milliarden Euro, 10 bis 15 Euro."),
+        ("de", "2026-03-05T14:30:00Z", "5. März 2026, 14 Uhr 30 UTC."),
+        ("de", "die 80s, 192.168.0.1", "die 80s, 192 Punkt 168 Punkt 0 Punkt 1."),
+        ("de", "9.30 Uhr, 14:05:30, -5 °C", "9 Uhr 30, 14:05:30, minus 5 Grad Celsius."),
+        (
+            "fr",
+            "1,5 M€, $20k, −5 °C, ≥ 5",
+            "1,5 millions d'euros, 20 mille dollars, moins 5 degrés Celsius, au moins 5.",
+        ),
+        ("fr", "14h30, XIXe, le n° 5", "14 heures 30, dix-neuvième, le numéro 5."),
+        (
+            "es",
+            "1,5 M€, 3 bn €, -5 °C, ½",
+            "1,5 millones de euros, 3 mil millones de euros, menos 5 grados Celsius, medio.",
+        ),
+        ("es", "2026-03-05T14:30:00-05:00", "5 de marzo de 2026, 14:30 UTC menos 5."),
         ("de_DE", "Am 27.11.2026 um 10:30 Uhr", "Am 27. November 2026 um 10 Uhr 30."),
         ("de", "Um 9:00 kostet es 1.234,50 €", "Um 9 Uhr kostet es 1.234 Euro und 50 Cent."),
         ("de", "Der 3. Mann, z. B. Harry", "Der 3. Mann, z. B. Harry."),
@@ -130,7 +229,7 @@ def test_figures_follow_the_voices_language(language: str | None, written: str, 
         ["It is 5:04 p.m. and 3.5 degrees.", "Good night!"],
         ["Use e.g. this.", "Dr. Smith called."],
         ["J. S. Bach lived on St. John St. until Dec. 24.", "Mr. X did not."],
-        ["It is on p. 5, No. 7.", "The answer is no.", "Next."],
+        ["It is on p. 5, vol. 7.", "The answer is no.", "Next."],
         ["We meet on Fri. or later, i.e. never.", "Bye."],
         ["Really?!", "Yes... yes.", "No."],
         ["Wait… what?", "Hm...", "Ok."],
@@ -196,6 +295,37 @@ _SCRAPS = [
     *("2026-11-27", "+49 170 123456", "joe@x.org", "v1.2", "10-12", "C#", "~5", "#3", "0123456", "0", "1"),
     *("[", "](", "]", ")", "(", "http://x.org/a", "www.a.b", "://", "<b>", "</p>", "<", ">", "&amp;", "&"),
     *("lt;", "1. ", "- ", "> ", "# ", "|", "|---|---|", "---", "...", "…", "!", "?", ":", ";", ",", ".", "-"),
+    *(
+        "1990s",
+        "the ",
+        "80s",
+        "$1.5M",
+        "–",
+        "½",
+        "1/2",
+        " cup",
+        "²",
+        "^6",
+        "->",
+        "T10:30:00+02:00",
+        "Z",
+        "UTC+2",
+    ),
+    *(
+        "192.168.0.1",
+        "5'10\"",
+        "1h30",
+        "5m",
+        "30s",
+        "Mon–Fri",
+        "No. ",
+        "€10",
+        " €",
+        "k",
+        "XIXe",
+        "/month",
+        "−",
+    ),
     *("=", "+", "“", "”", "'", "\\", "[^1]", "[x]: y", "\x1b[31m", "\x1b", "\u202e", "\u200b", "x" * 130),
 ]
 _TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(_SCRAPS), max_size=30).map("".join))
@@ -248,6 +378,37 @@ def test_whatever_comes_is_bounded_plain_and_settled(text: str, language: str | 
             "10:",
             "$1",
             "12/",
+            *(
+                "$1-",
+                "1h",
+                "1 m",
+                "80s ",
+                "1½ ",
+                "1/2 ",
+                "x^1",
+                "²",
+                "1 000 ",
+                "-1 ",
+                "10:30-",
+                "555-",
+                "Mon-",
+                "1'",
+            ),
+            *(
+                '1" ',
+                "1.1.1.",
+                "2026-",
+                "->",
+                ">=",
+                "1 €-",
+                "1-1 = ",
+                "T",
+                "No. ",
+                "V",
+                "w/",
+                "the ",
+                " the 10s,",
+            ),
             "a@",
             "1.",
             "\u202e",

@@ -402,12 +402,80 @@ def test_a_message_whose_writer_went_away_is_not_missing_from_the_recent_ones(tm
     with_history(tmp_path / "omniid.db", work)
 
 
+# --- what is said again, or in other words ------------------------------------------------------------------
+
+
+def test_a_message_can_be_reworded_at_its_place_and_is_found_by_its_new_words_only(tmp_path: Path) -> None:
+    async def work(history: History, _: Database) -> None:
+        await add_all(history, [said(1, "call Bob"), said(2, "buy milk")])
+        assert await texts(history) == ["buy milk", "call Bob"]  # they are in memory now
+
+        await history.reword("m1", "call Ann \x00 at six")
+        await history.reword("m9", "nobody said this")
+
+        assert await texts(history) == ["buy milk", "call Ann \ufffd at six"]
+        assert await texts(history, query="ann") == ["call Ann \ufffd at six"]
+        assert await texts(history, query="bob") == []
+
+    async def later(history: History, _: Database) -> None:
+        assert await texts(history) == ["buy milk", "call Ann \ufffd at six"]
+
+    with_history(tmp_path / "omniid.db", work)
+    with_history(tmp_path / "omniid.db", later)
+
+
+def test_other_words_are_cut_to_what_fits_and_say_so(tmp_path: Path) -> None:
+    async def work(history: History, _: Database) -> None:
+        await history.add(said(1, "short"))
+        for text, whole_bytes in (("x" * (MOST_TEXT_BYTES + 1), MOST_TEXT_BYTES + 1), ("short again", None)):
+            await history.reword("m1", text)
+            (stored,) = (await history.page(1)).messages
+            assert stored.message.text == text[:MOST_TEXT_BYTES]
+            assert stored.message.whole_bytes == whole_bytes
+
+    with_history(tmp_path / "omniid.db", work)
+
+
+def test_with_history_off_nothing_is_reworded(tmp_path: Path) -> None:
+    async def on(history: History, _: Database) -> None:
+        await history.add(said(1, "call Bob"))
+
+    async def off(history: History, _: Database) -> None:
+        await history.reword("m1", "call Ann")
+        assert await texts(history) == ["call Bob"]
+
+    with_history(tmp_path / "omniid.db", on)
+    with_history(tmp_path / "omniid.db", off, enabled=False)
+
+
+def test_what_is_said_once_of_a_command_is_kept_once_over_restarts_too(tmp_path: Path) -> None:
+    def reply(number: int, text: str, command_id: str = "c1") -> HistoryMessage:
+        return said(number, text, sender="assistant", kind="reply", command_id=command_id)
+
+    async def first(history: History, _: Database) -> None:
+        await history.add(said(1, "Booked.", command_id="c1"))  # the user's own words are no reply
+        await history.add(reply(2, "Booked."), once=True)
+        await history.add(reply(3, "Booked."), once=True)
+
+    async def second(history: History, _: Database) -> None:
+        await history.add(reply(4, "Booked."), once=True)
+        await history.add(reply(5, "Booked."))
+        await history.add(reply(6, "Paid."), once=True)
+        await history.add(reply(7, "Booked.", "c2"), once=True)
+        kept = [stored.message.id for stored in (await history.page(10)).messages]
+        assert kept == ["m7", "m6", "m5", "m2", "m1"]
+
+    with_history(tmp_path / "omniid.db", first)
+    with_history(tmp_path / "omniid.db", second)
+
+
 # --- the index ----------------------------------------------------------------------------------------------
 
 WORDS = st.sampled_from(["milk", "Bread", "été", "会議", "a b", "x" * 30, "", "\x00"])
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("add"), st.integers(0, 20), WORDS),
+        st.tuples(st.just("reword"), st.integers(0, 20), WORDS),
         st.tuples(st.just("forget"), st.integers(0, 20), st.just("")),
         st.tuples(st.just("clear"), st.just(0), st.just("")),
         st.tuples(st.just("page"), st.integers(1, 5), WORDS),
@@ -431,6 +499,10 @@ def test_memory_index_and_table_always_say_the_same(steps: list[tuple[str, int, 
                     case "add":
                         await history.add(said(number, word or " "))
                         model.setdefault(f"m{number}", (number, (word or " ").replace("\x00", "\ufffd")))
+                    case "reword":
+                        await history.reword(f"m{number}", word)
+                        if f"m{number}" in model:
+                            model[f"m{number}"] = (number, word.replace("\x00", "\ufffd"))
                     case "forget":
                         await history.forget_older_than(1, wall(number + DAY_S))
                         model = {key: value for key, value in model.items() if value[0] >= number}

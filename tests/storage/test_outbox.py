@@ -491,6 +491,67 @@ def test_what_was_on_the_wire_at_a_backend_that_dedupes_waits_to_be_repeated(
     with_outbox(tmp_path, after)
 
 
+CALLED_OFF = "called off by the user; an earlier attempt may have been done"
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["sending", "waiting"])
+@pytest.mark.parametrize(
+    ("to", "state", "reason"),
+    [
+        (BACKEND, State.UNCERTAIN, "omniid ended before its answer came"),
+        (KNOWING, State.CANCELLED, CALLED_OFF),
+    ],
+    ids=["plain", "dedupes"],
+)
+def test_what_was_called_off_on_the_wire_is_not_repeated_after_a_restart(
+    tmp_path: Path, to: Recipient, state: State, reason: str, written: bool
+) -> None:
+    async def before(outbox: Outbox) -> None:
+        await outbox.add(new("c1"), wall())
+        await outbox.add(new("c2"), wall())
+        await outbox.begin_attempts(wall(), 2, to)
+        if written:
+            await outbox.move("c1", State.WAITING, wall(1))
+        assert not (await outbox.cancel("c1", wall(2))).answer_wanted
+
+    async def after(outbox: Outbox) -> None:
+        recovered, other = await outbox.recover(wall(10))
+        assert (recovered.id, recovered.state, recovered.reason) == ("c1", state, reason)
+        assert other.state is (State.QUEUED if to.dedupes else State.UNCERTAIN)
+        assert await outbox.recover(wall(11)) == []
+        taken = await outbox.begin_attempts(wall(12), 2, KNOWING)
+        assert [command.id for command in taken.commands] == (["c2"] if to.dedupes else [])
+        assert (await outbox.get("c1")).state is state
+
+    with_outbox(tmp_path, before)
+    with_outbox(tmp_path, after)
+
+
+def test_what_was_called_off_does_not_go_out_again_however_it_came_back_into_the_line(
+    tmp_path: Path,
+) -> None:
+    async def before(outbox: Outbox) -> None:
+        for command_id in ("c1", "c2", "c3"):
+            await outbox.add(new(command_id), wall())
+        await outbox.begin_attempts(wall(), 2, BACKEND)
+        await outbox.cancel("c1", wall(1))
+        await outbox.cancel("c2", wall(1))
+
+    async def after(outbox: Outbox) -> None:
+        await outbox.recover(wall(10))
+        await outbox.move("c1", State.QUEUED, wall(11))  # as delivery.uncertain = "resend" has it
+        await outbox.retry("c2", wall(11))  # the user's own word: it is wanted again
+        taken = await outbox.begin_attempts(wall(12), 2, BACKEND)
+        assert [command.id for command in taken.commands] == ["c3", "c2"]
+        assert [(each.id, each.state, each.reason) for each in taken.uncertain] == [
+            ("c1", State.CANCELLED, CALLED_OFF)
+        ]
+        assert await begin(outbox, wall(13)) is None
+
+    with_outbox(tmp_path, before)
+    with_outbox(tmp_path, after)
+
+
 def test_only_the_last_attempt_says_whether_it_may_be_repeated(tmp_path: Path) -> None:
     async def before(outbox: Outbox) -> None:
         await outbox.add(new("c1"), wall())
@@ -890,6 +951,21 @@ def test_what_is_over_for_good_keeps_its_text_in_memory_only(
     with_outbox(tmp_path, work, keeps_text=False)
     assert traces(tmp_path) == []
     with_outbox(tmp_path, later, keeps_text=False)
+
+
+def test_what_was_called_off_and_is_cancelled_at_the_next_start_leaves_no_text(tmp_path: Path) -> None:
+    async def before(outbox: Outbox) -> None:
+        await outbox.add(secret("c1"), wall())
+        await outbox.begin_attempts(wall(), 1, KNOWING)
+        await outbox.cancel("c1", wall(1))
+
+    async def after(outbox: Outbox) -> None:
+        assert [each.state for each in await outbox.recover(wall(10))] == [State.CANCELLED]
+        assert (await outbox.get("c1")).message == ""
+
+    with_outbox(tmp_path, before, keeps_text=False)
+    with_outbox(tmp_path, after, keeps_text=False)
+    assert traces(tmp_path) == []
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.REJECTED])
