@@ -7,6 +7,7 @@ are, and its notes are left out rather than said in English.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -613,3 +614,14 @@ _SPANISH = Language(
 )
 
 LANGUAGES = {language.code: language for language in (_ENGLISH, _GERMAN, _FRENCH, _SPANISH)}
+
+
+def counted(number: str, words: str) -> str:
+    """The one of "kilometre|kilometres" that goes with the number."""
+    one, _, many = words.partition("|")
+    return one if number == "1" else many
+
+
+def any_of(words: tuple[str, ...]) -> str:
+    """A pattern for one of them, the longest that fits."""
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
