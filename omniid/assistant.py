@@ -42,6 +42,8 @@ from omniid.events import (
     KeyReleased,
     KeyToggled,
     Kind,
+    LinkLost,
+    LinkStopped,
     MachineWoke,
     MessageArrived,
     MicrophoneForbidden,
@@ -99,6 +101,8 @@ Microphone = Literal["closed", "open", "kept open", "kept shut"]
 
 _MOST_SPOKEN_COMMANDS = 100
 _EXPIRED = "“{words}” was not sent: it has waited for too long. Say it again if you still want it."
+_MORE_EXPIRED = "“{words}”, and {number} more of what you said, was not sent: it has waited for too long."
+_MOST_QUOTED = 80  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,7 @@ class _State:
     kept_open: str | None = None
     hotkey: Hotkey = Hotkey(None, sees_releases=False)
     spoken: OrderedDict[str, str] = field(default_factory=OrderedDict)  # commands, with their words
+    expired_before: int = 0  # beside the one that is going to be told of
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -294,6 +299,8 @@ class Assistant:
                 return [Decide(command_id, again)]
             case MessageArrived():
                 return self._on_message(event)
+            case LinkLost() | LinkStopped():
+                return [*self._questions.on_link_over(), *self._line.handle(event, now)]
             case _ if isinstance(event, get_args(SignInEvent)):
                 return self._sign_ins.handle(event, now)
             case _:
@@ -319,11 +326,20 @@ class Assistant:
             self._state.spoken.popitem(last=False)
 
     def _on_moved(self, event: CommandMoved) -> list[Effect]:
-        words = self._state.spoken.get(event.command_id)
-        told: list[Effect] = []
-        if event.state is State.EXPIRED and words and not self._sign_ins.holds(event.command_id):
-            told = self._voice.tell(_EXPIRED.format(words=words), "voice", about="expired")
+        told = self._tell_expired(event.command_id) if event.state is State.EXPIRED else []
         return [*told, *self._questions.on_moved(event), *self._sign_ins.on_moved(event)]
+
+    def _tell_expired(self, command_id: str) -> list[Effect]:
+        """Those that expire together are told together; what a sign-in holds, the sign-in tells."""
+        words = self._state.spoken.get(command_id)
+        if not words or self._sign_ins.holds(command_id) or self._is_silent(command_id):
+            return []
+        more = self._state.expired_before = (
+            self._state.expired_before + 1 if self._voice.still_waits("expired") else 0
+        )
+        short = words if len(words) <= _MOST_QUOTED else f"{words[:_MOST_QUOTED].rstrip()}…"
+        text = (_MORE_EXPIRED if more else _EXPIRED).format(words=short, number=more)
+        return self._voice.tell(text, "voice", command_id, about="expired")
 
     def _on_message(self, message: MessageArrived) -> list[Effect]:
         """What the server says of its own accord, where somebody may want to hear it."""

@@ -26,6 +26,7 @@ from omniid.events import (
     MessageArrived,
     QuestionAnswered,
     QuestionAsked,
+    QuestionExpired,
     SettledHere,
     StorageFailed,
     StorageWorks,
@@ -84,7 +85,7 @@ class Chronicle:
                 # The words as they were are written, or wait before these.
                 self._keep(partial(self._book.reword, command_id, text), len(text))
             case _ if (message := message_of(event, self._now())) is not None:
-                once = isinstance(event, LateReplyArrived)  # a server may say it until it is sure of it
+                once = _may_come_again(event)
                 self._keep(partial(self._book.add, message, once=once), size_of(message))
             case _:
                 pass
@@ -160,8 +161,10 @@ def message_of(event: Event, at: datetime) -> HistoryMessage | None:
             return _noted(event, "partial", text, at)
         case QuestionAnswered(text=text) if text:
             return HistoryMessage(_id(), at, "user", "answer", text)
-        case AnswerAcknowledged(text=text) if text:
+        case AnswerAcknowledged(accepted=False, text=text) if text:
             return HistoryMessage(_id(), at, "assistant", "partial", text)
+        case QuestionExpired(text=text):
+            return HistoryMessage(_id(), at, "system", "expired", f"Too late to answer: {text}")
         case QuestionAsked(text=text):
             return _noted(event, "question", text, at)
         case MessageArrived(text=text) if text:
@@ -169,6 +172,17 @@ def message_of(event: Event, at: datetime) -> HistoryMessage | None:
             return message if event.note is not None else replace(message, reply=_unwaited_reply(event))
         case _:
             return None
+
+
+def _may_come_again(event: Event) -> bool:
+    """Said in the same words: a late reply until the server is sure of it, a sign-in at each attempt."""
+    match event:
+        case LateReplyArrived():
+            return True
+        case CommandSettled(reply=reply):
+            return reply.outcome == "needs_auth"
+        case _:
+            return False
 
 
 def _noted(

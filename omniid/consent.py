@@ -55,10 +55,11 @@ _DECISIONS: dict[str, ApprovalAction] = {
 }
 _OPEN_QUESTION = re.compile(
     # At the beginning of a sentence; elsewhere such words join ("Shall I ask when Ann is there?").
-    r"(?:^|[.!?]\s+)(?:and |to |for |at |on |by |with |from )?"
+    r"(?:^|[.!?]\s+)(?!(?:how|what) about\b|why (?:not|don.?t)\b)(?:and |to |for |at |on |by |with |from )?"
     r"(?:which|what|who|whom|whose|when|where|why|how|welche[rsnm]?|wer|wen|wem|wann|warum|wie"
     r"|quel(?:le)?s?|quoi|qui|quand|où|pourquoi|comment|cuál(?:es)?|qué|quién(?:es)?|cuándo|dónde|cómo)\b"
-    r"[^.!?]*\?",
+    # "When you are ready, shall I send it?" asks for a yes.
+    r"(?![^.!?]*, (?:shall|should|do|does|can|may|will|would|is|are|soll|darf|kann|ist) )[^.!?]*\?",
     re.IGNORECASE,
 )
 _ANSWER = re.compile(
@@ -70,6 +71,7 @@ _ANSWER = re.compile(
 
 _OR = re.compile(r"\b(?:or|oder|ou)\b", re.IGNORECASE)
 _BETWEEN = re.compile(rf",|{_OR.pattern}", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"\n|(?<!\bDr\.)(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)(?<=[.!?])\s+")
 _ORDINAL = re.compile(r"(?:first|second|third|fourth|fifth|last|latter|former)(?: one)?")
 
 
@@ -94,19 +96,32 @@ class Answering:
     action: ApprovalAction | None = None
 
 
-def answering(kind: Literal["intervention", "approval"], question: str, text: str) -> Answering | None:
-    """What a take says to a question of that kind; None when it is a command of its own."""
-    said = verdict(text)
+def answering(
+    kind: Literal["intervention", "approval"], question: str, text: str, *, of_step: bool = False
+) -> Answering | None:
+    """What a take says to a question of that kind; None when it is a command of its own.
+
+    `of_step`: yes and no are about the next step of a plan, and not about all of it.
+    """
     if kind == "approval":
-        action = _DECISIONS.get(_plain(text))
-        if action is None and said is not None:
-            action = "approve_all" if said else "cancel_all"
-        return None if action is None else Answering(action=action)
+        return _decision(text, of_step=of_step)
+    offered = choice(question, text)
+    if offered is not None:
+        return Answering(value=offered)
+    said = verdict(text)
     if said is not None:
         return Answering(value="yes" if said else "no")
     spoken = _ANSWER.fullmatch(text.strip())
-    value = spoken["value"] if spoken else choice(question, text)
-    return None if value is None else Answering(value=value)
+    return Answering(value=spoken["value"]) if spoken else None
+
+
+def _decision(text: str, *, of_step: bool) -> Answering | None:
+    said, action = verdict(text), _DECISIONS.get(_plain(text))
+    if action is None and said is not None and of_step:
+        action = "approve_step" if said else "reject_step"
+    elif action is None and said is not None:
+        action = "approve_all" if said else "cancel_all"
+    return None if action is None else Answering(action=action)
 
 
 def choice(question: str, text: str) -> str | None:
@@ -114,21 +129,24 @@ def choice(question: str, text: str) -> str | None:
 
     They have to be the whole of an offer, or the end of the first, which the question leads up to.
     """
-    words = _plain(text).removeprefix("the ")
-    offers = [_plain(offer).removeprefix("the ") for offer in _offers(question)]
+    words, offers = _bare(text), [_bare(offer) for offer in _offers(question)]
     if not words or not offers:
         return None
     is_one = words in offers or f" {offers[0]}".endswith(f" {words}") or _ORDINAL.fullmatch(words) is not None
     return text.strip().rstrip(".!?") if is_one else None
 
 
+def _bare(text: str) -> str:
+    return _plain(text).removeprefix("the ").removesuffix(" please")
+
+
 def _offers(question: str) -> list[str]:
     """What stands before and after "or", and between the commas before it, in the last sentence with one."""
-    sentences = [each for each in re.split(r"(?<=[.!?])\s+|\n", question) if _OR.search(each)]
+    sentences = [each for each in _SENTENCE_END.split(question) if _OR.search(each)]
     if not sentences:
         return []
-    told = sentences[-1].rpartition(":")[2]
-    return [offer for offer in re.split(_BETWEEN, told.rstrip("?!. ")) if offer.strip()]
+    told = sentences[-1].rpartition(": ")[2]
+    return [offer for offer in _BETWEEN.split(told.rstrip("?!. ")) if offer.strip()]
 
 
 def _plain(text: str) -> str:

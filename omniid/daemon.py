@@ -283,7 +283,8 @@ async def _take_stock(outbox: Outbox, reactor: Reactor, now: datetime) -> None:
     recovered = await outbox.recover(now)
     left = await outbox.list()
     for command in left:
-        reactor.post_nowait(CommandFound(command.id, command.kind, command.message, command.state))
+        found = CommandFound(command.id, command.kind, command.message, command.state, command.answer_wanted)
+        reactor.post_nowait(found)
     for command in recovered:
         reactor.post_nowait(CommandMoved(command.id, command.state))
     for command in left:

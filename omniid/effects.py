@@ -128,6 +128,13 @@ class AnswerQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaveQuestions:
+    """Nobody is going to answer what was asked for a command; the link waits for its reply alone."""
+
+    command_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenPage:
     """Open the page of a sign-in in the user's browser."""
 
@@ -262,6 +269,7 @@ Effect = (
     | Cue
     | Announce
     | AnswerQuestion
+    | LeaveQuestions
     | RemindLater
     | OpenPage
     | PutBack

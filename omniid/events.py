@@ -215,6 +215,7 @@ class CommandFound:
     kind: Kind
     message: str
     state: State
+    answer_wanted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,13 +315,17 @@ class QuestionAsked:
 
 @dataclass(frozen=True, slots=True)
 class QuestionPosed:
-    """A question of the server's is put to the user; `again`: as a reminder."""
+    """A question of the server's is put to the user; `again`: as a reminder.
+
+    `step` is what the next step of a draft does, where its steps are decided one by one.
+    """
 
     question_id: str
     kind: Literal["intervention", "approval"]
     text: str
     command_id: str | None
     again: bool
+    step: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,8 +230,10 @@ class Line:
                     Move(command_id, State.REJECTED, reason),
                     *self._tell(f"Not done: {reason}.", kind, None),
                 ]
-            case CommandFound(command_id=command_id, kind=kind, state=State.UNCERTAIN):
-                self._remember_uncertain(command_id, kind)
+            case CommandFound(state=State.UNCERTAIN):
+                self._remember_uncertain(event.command_id, event.kind)
+                if not event.answer_wanted:
+                    self._unwanted.add(event.command_id)
                 return []
             case AnswerUnwanted(command_id=command_id):
                 if command_id in self.in_flight:

@@ -6,7 +6,7 @@ came: who shows them bounds them and makes them safe.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -65,6 +65,8 @@ Replies = Literal["voice", "always", "never"]
 _MOST_OPEN = 100
 _MOST_KNOWN = 1_000
 _MOST_UNCERTAIN = 5
+_MOST_EXPIRED = 3  # whose words are shown
+_QUOTED_CHARS = 80  # of each of them
 _MOST_MESSAGES = 3  # beside each other: what the server says unasked is about different things
 _KEPT_CHARS = 400  # of a command's words
 
@@ -72,6 +74,7 @@ _CONVERSATION = "conversation"
 _CONFIRMATION = "confirmation"
 _ANSWER = "answer"
 _SPEAKER = "speaker"
+_EXPIRED = "expired"
 _MESSAGE = "message"
 _UNCERTAIN = "uncertain"
 
@@ -83,6 +86,7 @@ _NOT_TAKEN = "Your answer was not taken"
 _NOT_PASSED_ON = "Your answer did not get through"
 _YES_NO = (("yes", "Yes"), ("no", "No"))
 _APPROVE_REJECT = (("approve", "Approve"), ("reject", "Reject"))
+_STEP = (("approve", "Approve this step"), ("reject", "Skip this step"))
 _OPEN_PAGE = "Open the page"
 _NOTHING = {
     "too_short": "That was too short. Hold the key for as long as you speak.",
@@ -160,7 +164,14 @@ class Notices:
         self._messages = 0
         self._uncertain: OrderedDict[str, bool] = OrderedDict()  # whether it has a notice of its own
         self._is_away = True
+        self._untold: deque[str] = deque(maxlen=_MOST_KNOWN)  # what was not sent, since the user spoke last
         self._lost: str | None = None  # what could not be said last
+
+    @property
+    def _confirms(self) -> bool:
+        """Whether a "Did you say …?" still waits for its answer."""
+        shown = self._open.get(_CONFIRMATION)
+        return shown is not None and bool(shown.replies)
 
     def answer(self, tag: str, key: str) -> Event | None:
         """What a click on a notice means; None where it is not open, was answered, or has no such key."""
@@ -194,7 +205,8 @@ class Notices:
             case SignInStarted() | PageOpened() | SignInRefused() | SignInEnded():
                 return self._on_sign_in(event)
             case CommandFound(command_id=command_id, kind=kind, message=message, state=state):
-                self._remember(command_id, _Command(kind, message[:_KEPT_CHARS]))
+                unwanted = not event.answer_wanted
+                self._remember(command_id, _Command(kind, message[:_KEPT_CHARS], unwanted))
                 return self._stepped(command_id, state)
             case CommandEdited(command_id=command_id, text=text):
                 return self._edited(command_id, text[:_KEPT_CHARS])
@@ -279,6 +291,12 @@ class Notices:
             "approve": QuestionReplied(question_id, action="approve_all"),
             "reject": QuestionReplied(question_id, action="cancel_all"),
         }
+        if posed.step is not None:
+            body, actions = f"{body}\nNext step: {posed.step}", _STEP
+            replies = {
+                "approve": QuestionReplied(question_id, action="approve_step"),
+                "reject": QuestionReplied(question_id, action="reject_step"),
+            }
         if posed.kind == "intervention":
             body = f"{body}\nIn your words: omniid reply {question_id} …"
             actions = () if wants_words(posed.text) else _YES_NO
@@ -375,6 +393,7 @@ class Notices:
     def _queued(self, command_id: str, kind: Kind, message: str) -> list[Wanted]:
         if kind != "voice":
             return []
+        self._untold.clear()
         if self._is_away:
             return self._say(_WAITS, message, about=command_id)
         if self._settings.replies == "never":
@@ -396,8 +415,7 @@ class Notices:
         command = self._command(command_id)
         if state is not State.EXPIRED or command.kind != "voice" or command.waits_for_sign_in:
             return []
-        body = f"{self._quoted(command_id)}It has waited for too long. Say it again if you still want it."
-        return self._say("This was not sent", body, about=command_id)
+        return [*self._withdraw(_CONVERSATION, command_id), *self._expired(command.message)]
 
     def _edited(self, command_id: str, text: str) -> list[Wanted]:
         self._remember(command_id, replace(self._command(command_id), message=text))
@@ -405,6 +423,17 @@ class Notices:
         if shown is None or shown.about != command_id:
             return []
         return self._say(shown.notice.title, text, about=command_id)
+
+    def _expired(self, message: str) -> list[Wanted]:
+        """One notice for all of them, until the user says something new."""
+        if _EXPIRED not in self._open:
+            self._untold.clear()
+        self._untold.append(_quote(message) if message else "A command of yours")
+        more = len(self._untold) - _MOST_EXPIRED
+        rest = [f"and {more:,} more, which `omniid outbox list --all` shows"] if more > 0 else []
+        lines = [*list(self._untold)[-_MOST_EXPIRED:], *rest]
+        body = "\n".join([*lines, "It has waited for too long. Say it again if you still want it."])
+        return self._show(Notice(_EXPIRED, "This was not sent", body))
 
     def _quoted(self, command_id: str) -> str:
         message = self._command(command_id).message
@@ -472,7 +501,7 @@ class Notices:
                 return self._withdraw(_CONVERSATION, take_id) if shown and shown.notice.transient else []
             case TakeEmpty(reason="cancelled"):
                 return []
-            case TakeEmpty(reason="too_short") if _CONFIRMATION in self._open:
+            case TakeEmpty(reason="too_short") if self._confirms:
                 return []  # a tap is an answer
             case TakeEmpty(reason=reason):
                 why = _NOTHING.get(reason, "There was nothing to understand.")
@@ -495,3 +524,7 @@ class Notices:
         title = "omniid" if event.note is None else _CATEGORIES.get(event.note.category, "omniid")
         self._messages = (self._messages + 1) % _MOST_MESSAGES
         return self._show(Notice(f"{_MESSAGE}:{self._messages}", title, event.text), about=event.command_id)
+
+
+def _quote(message: str) -> str:
+    return f"“{message}”" if len(message) <= _QUOTED_CHARS else f"“{message[:_QUOTED_CHARS].rstrip()}…”"

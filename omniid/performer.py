@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ from omniid.effects import (
     ForgetTake,
     GiveUpRepeats,
     LatchCapture,
+    LeaveQuestions,
     Move,
     OpenPage,
     ProbeStorage,
@@ -79,6 +81,7 @@ from omniid.workers.channel import Say, SpeechFailed, StopSpeaking, ToMouth
 log = structlog.get_logger()
 
 GIVEN_UP = "given up by the user"
+_MOST_ASKED_HERE = 256  # more than ever wait for the desk at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class Link(Protocol):
     def target_name(self) -> str: ...
     def submit(self, outgoing: Sequence[Outgoing], epoch: int) -> bool: ...
     def answer(self, answer: Answer) -> bool: ...
+    def leave_questions(self, command_id: str) -> None: ...
     def wake(self) -> None: ...
 
 
@@ -149,6 +153,7 @@ class Performer:
         self._clock = clock
         self._latest = Latest(debounce_s)
         self._unrecorded: list[_Step] = []
+        self._asked_here: OrderedDict[str, str] = OrderedDict()  # the words, by the command's id
 
     @property
     def has_voice(self) -> bool:
@@ -187,6 +192,8 @@ class Performer:
                 self._ear.takes.sweep(self._clock().wall)
             case AnswerQuestion():
                 return self._answer(effect)
+            case LeaveQuestions(command_id=command_id):
+                self._link.leave_questions(command_id)
             case Announce(event=event):
                 return [event]
             case RemindLater(delay_s=delay_s, event=event):
@@ -206,11 +213,9 @@ class Performer:
             case GiveUpRepeats():
                 return _moved(await self._outbox.give_up_repeats(self._clock().wall))
             case AskHere(command_id=command_id, kind=kind, message=message):
-                taken = self._desk is not None and self._desk.ask(command_id, kind, message)
-                return [] if taken else [AnsweredHere(command_id, None)]
-            case SettleHere(command_id=command_id, kind=kind, reply=reply):
-                settled = await self._outbox.answer_here(command_id, reply, self._clock().wall)
-                return [] if settled is None else [*_moved([settled]), SettledHere(command_id, kind, reply)]
+                return self._ask_here(command_id, kind, message)
+            case SettleHere():
+                return await self._settle_here(effect)
             case Move() | PutBack() | Decide():
                 return await self._step(effect)
             case OpenPage(sign_in_id=sign_in_id, url=url):
@@ -230,6 +235,25 @@ class Performer:
             return [QuestionNotAnswered(answer.question_id)]
         decision = (answer.action or "").replace("_", " ")
         return [QuestionAnswered(answer.question_id, f"{decision} {answer.value or ''}".strip())]
+
+    # --- the embedded backend as a stand-in --------------------------------------------------------------
+
+    def _ask_here(self, command_id: str, kind: Kind, message: str) -> list[Event]:
+        if self._desk is None or not self._desk.ask(command_id, kind, message):
+            return [AnsweredHere(command_id, None)]
+        self._asked_here[command_id] = message
+        while len(self._asked_here) > _MOST_ASKED_HERE:
+            self._asked_here.popitem(last=False)
+        return []
+
+    async def _settle_here(self, effect: SettleHere) -> list[Event]:
+        """Record the answer; what was asked may have been edited meanwhile, and then it is none."""
+        asked = self._asked_here.pop(effect.command_id, None)
+        now = self._clock().wall
+        settled = await self._outbox.answer_here(effect.command_id, effect.reply, now, asked=asked)
+        if settled is None:
+            return []
+        return [*_moved([settled]), SettledHere(effect.command_id, effect.kind, effect.reply)]
 
     # --- commands ----------------------------------------------------------------------------------------
 

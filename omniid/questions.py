@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from omniid.consent import Answering, answering, verdict, wants_words
-from omniid.effects import Announce, AnswerQuestion, Cue, Effect, RemindLater
+from omniid.effects import Announce, AnswerQuestion, Cue, Effect, LeaveQuestions, RemindLater
 from omniid.events import (
     AnswerAcknowledged,
     AnswerUnwanted,
@@ -31,7 +31,6 @@ _MOST = 50
 _APPROVE = "Say yes to approve it, or no."
 _YES_NO = "Say yes, no, or: answer, and your words."
 _WORDS = "Say: answer, and your words."
-_STEP = "Say: approve this step, or: skip this step."
 _AWAY = "I could not pass your answer on: the link is away. The question stays open."
 
 
@@ -50,10 +49,16 @@ class Question:
     reply: QuestionReplied | None = None
     decides: str | None = None  # the step that this answer is about
     undecided: dict[str, str] = field(default_factory=dict)
+    is_stepwise: bool = False  # one of its steps has been decided alone
 
     @property
     def is_answered(self) -> bool:
         return self.reply is not None
+
+    @property
+    def next_step(self) -> str | None:
+        """What the next step does, where its steps are decided one by one."""
+        return next(iter(self.undecided.values()), None) if self.is_stepwise else None
 
     def may_decide(self, step_id: str | None) -> bool:
         """Whether this step of it can be decided; None is the next one. A draft may not name its steps."""
@@ -104,7 +109,7 @@ class Questions:
             case QuestionDue(question_id=question_id):
                 return self._on_due(question_id, now)
             case AnswerAcknowledged():
-                return self._on_acknowledged(event)
+                return self._on_acknowledged(event, now)
 
     def tick(self, now: float) -> list[Effect]:
         """Those whose time is up, whatever became of their reminder."""
@@ -115,14 +120,28 @@ class Questions:
         """Nobody waits for an answer once the command it was asked for is off the wire."""
         return [] if event.state in ON_THE_WIRE else self._close_those_of(event.command_id)
 
-    def on_unwanted(self, event: AnswerUnwanted) -> list[Effect]:
-        """Who has called a command off is not asked about it any more."""
-        return self._close_those_of(event.command_id)
+    def on_link_over(self) -> list[Effect]:
+        """What no command asked for goes with the link that it came on: nobody would take the answer."""
+        return self._close_those_of(None)
 
-    def _close_those_of(self, command_id: str) -> list[Effect]:
+    def on_unwanted(self, event: AnswerUnwanted) -> list[Effect]:
+        """Who has called a command off is not asked about it any more, and its plan is not carried out."""
+        of_it = [each for each in self._open.values() if each.asked.command_id == event.command_id]
+        if not of_it:
+            return []
+        refused: list[Effect] = [
+            AnswerQuestion(each.id, each.asked.session_id or "", None, action="cancel_all")
+            for each in of_it
+            if each.asked.kind == "approval" and not each.is_answered
+        ]
+        return [*refused, LeaveQuestions(event.command_id), *self._close_those_of(event.command_id)]
+
+    def _close_those_of(self, command_id: str | None) -> list[Effect]:
         over = [each.id for each in self._open.values() if each.asked.command_id == command_id]
         for question_id in over:
             del self._open[question_id]
+        for key in [key for key, given in self._given.items() if given.asked.command_id == command_id]:
+            del self._given[key]
         return [effect for question_id in over for effect in self._close(question_id)]
 
     def _close(self, question_id: str) -> list[Effect]:
@@ -135,9 +154,10 @@ class Questions:
             return None
         asked = question.asked
         if asked.kind == "intervention" and verdict(text) and wants_words(asked.text):
+            # "Okay" tells nobody which Bob.
             again = self._tell(question.id, asked, f"{asked.text} {_WORDS}")
             return [_posed(question, again=True), *again]
-        said: Answering | None = answering(asked.kind, asked.text, text)
+        said: Answering | None = answering(asked.kind, asked.text, text, of_step=question.is_stepwise)
         if said is None:
             return None
         if said.action in OF_A_STEP and not question.may_decide(None):
@@ -166,14 +186,14 @@ class Questions:
             self._note_given(question)
             if question.reply.action in OF_A_STEP and question.undecided.keys() != {question.decides}:
                 question.undecided.pop(question.decides or "", None)
-                question.reply = None
+                question.reply, question.is_stepwise = None, True
                 return [_posed(question, again=True), *self._tell_next_step(question)]
         self._open.pop(question_id, None)
         return self._withdraw(question_id)
 
     def _tell_next_step(self, question: Question) -> list[Effect]:
-        what = next(iter(question.undecided.values()), "")
-        return self._tell(question.id, question.asked, f"Next step: {what}. {_STEP}") if what else []
+        what = question.next_step
+        return self._tell(question.id, question.asked, f"Next step: {what}. {_APPROVE}") if what else []
 
     def _note_given(self, question: Question) -> None:
         key = question.asked.session_id or "", question.decides
@@ -182,12 +202,25 @@ class Questions:
         while len(self._given) > _MOST:
             self._given.popitem(last=False)
 
-    def _on_acknowledged(self, event: AnswerAcknowledged) -> list[Effect]:
-        """An answer that the server does not take is told: the user believes that it was."""
+    def _on_acknowledged(self, event: AnswerAcknowledged, now: float) -> list[Effect]:
+        """An answer that the server does not take is told, since the user believes that it was.
+
+        It may be given again, for as long as the question was open.
+        """
         question = self._given.pop((event.session_id, event.step_id), None)
         if event.accepted or question is None:
             return []
-        return self._tell(question.id, question.asked, f"Your answer was not taken: {event.text}")
+        told = self._tell(question.id, question.asked, f"Your answer was not taken: {event.text}")
+        steps = _steps(question.asked.raw)
+        if event.step_id in steps:
+            undecided = {event.step_id, *question.undecided}
+            question.undecided = {name: what for name, what in steps.items() if name in undecided}
+        if now >= question.until:
+            return told
+        if question.id not in self._open:
+            question.reply, question.remind_at = None, None
+            self._open[question.id] = question
+        return [_posed(question, again=True), *told]
 
     def _on_not_answered(self, question_id: str) -> list[Effect]:
         question = self._open.get(question_id)
@@ -198,38 +231,41 @@ class Questions:
 
     def _on_asked(self, asked: QuestionAsked, now: float) -> list[Effect]:
         known = self._same(asked)
+        question = self._held(asked, known, now)
+        self._open.pop(question.id, None)
+        self._open[question.id] = question
+        dropped = [self._open.popitem(last=False)[0]] if len(self._open) > _MOST else []
+        closed = [effect for each in dropped for effect in self._close(each)]
+        posed = _posed(question, again=known is not None)
+        remind = RemindLater(asked.open_for_s / 2, QuestionDue(question.id))
+        if known is not None and known.asked.text == asked.text:
+            return [*closed, posed, remind]  # it has been told, and waits
+        told = self._tell(question.id, asked, f"{asked.text} {_how(asked)}")
+        return [*closed, posed, Cue("question"), *told, remind]
+
+    def _held(self, asked: QuestionAsked, known: Question | None, now: float) -> Question:
+        """What is asked, as a question of its own, or in place of the one that it repeats."""
+        steps = _steps(asked.raw) if asked.kind == "approval" else {}
         if known is None:
             self._asked += 1
-        question_id = f"q{self._asked}" if known is None else known.id
-        question = Question(
-            question_id,
+        else:
+            decided = _steps(known.asked.raw).keys() - known.undecided.keys()
+            steps = {name: what for name, what in steps.items() if name not in decided}
+        return Question(
+            f"q{self._asked}" if known is None else known.id,
             asked,
             now + asked.open_for_s,
             now + asked.open_for_s / 2,
-            undecided=_steps(asked.raw) if asked.kind == "approval" else {},
+            undecided=steps,
+            is_stepwise=known is not None and known.is_stepwise,
         )
-        self._open.pop(question_id, None)
-        self._open[question_id] = question
-        dropped = [self._open.popitem(last=False)[0]] if len(self._open) > _MOST else []
-        remind = RemindLater(asked.open_for_s / 2, QuestionDue(question_id))
-        told = self._tell(question_id, asked, f"{asked.text} {_how(asked)}")
-        closed = [effect for each in dropped for effect in self._close(each)]
-        return [*closed, _posed(question, again=known is not None), Cue("question"), *told, remind]
 
     def _same(self, asked: QuestionAsked) -> Question | None:
         """The open question that this one repeats, or takes the place of."""
         if not (asked.session_id or asked.step_id):
             return None
-        key = asked.command_id, asked.session_id, asked.step_id
         known = (each for each in self._open.values() if not each.is_answered)
-        return next(
-            (
-                each
-                for each in known
-                if key == (each.asked.command_id, each.asked.session_id, each.asked.step_id)
-            ),
-            None,
-        )
+        return next((each for each in known if _key(each.asked) == _key(asked)), None)
 
     def _on_due(self, question_id: str, now: float) -> list[Effect]:
         """Reminded of once; one that was asked anew meanwhile has another time for it."""
@@ -258,7 +294,12 @@ class Questions:
 
 def _posed(question: Question, *, again: bool) -> Announce:
     asked = question.asked
-    return Announce(QuestionPosed(question.id, asked.kind, asked.text, asked.command_id, again))
+    posed = QuestionPosed(question.id, asked.kind, asked.text, asked.command_id, again, question.next_step)
+    return Announce(posed)
+
+
+def _key(asked: QuestionAsked) -> tuple[str | None, ...]:
+    return asked.command_id, asked.kind, asked.session_id, asked.step_id
 
 
 def _how(asked: QuestionAsked) -> str:
@@ -271,5 +312,6 @@ def _steps(draft: dict[str, Any]) -> dict[str, str]:
     """The steps of a draft that can be decided one by one, with what they do."""
     listed = record(draft.get("payload")).get("steps")
     steps = [record(step) for step in listed] if isinstance(listed, list) else []
-    named = [(step.get("id"), step.get("description")) for step in steps]
+    open_ = [step for step in steps if step.get("approvalStatus") not in {"approved", "rejected"}]
+    named = [(step.get("id"), step.get("description")) for step in open_]
     return {name: what if isinstance(what, str) else "" for name, what in named if isinstance(name, str)}

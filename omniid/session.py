@@ -130,6 +130,11 @@ class Session:
         """Hand the user's answer to the open link; False, and nothing is sent, when there is none."""
         return self._conversation is not None and self._conversation.submit([answer])
 
+    def leave_questions(self, command_id: str) -> None:
+        """Wait no longer for an answer of the user's to what was asked for this command."""
+        if self._conversation is not None:
+            self._conversation.leave_questions(command_id)
+
     def wake(self) -> None:
         """Dial now rather than after the delay: at most once a second, and not while the server forbids."""
         if self._conversation is None:
@@ -283,6 +288,10 @@ class _Conversation:
         for each in outgoing:
             self._line.put_nowait(each)
         return True
+
+    def leave_questions(self, command_id: str) -> None:
+        self.link.leave_questions(command_id, self._clock())
+        self._deadline_moved.set()
 
     def probe(self) -> None:
         """Ask for a sign of life within `PROBED_FOR_S`; without one, the link is over."""

@@ -104,8 +104,8 @@ class SignIns:
         return {each.id: each for each in self._all.values() if each.state != "passed"}
 
     def holds(self, command_id: str) -> bool:
-        """Whether this command waits for the user to sign in, or has gone again since."""
-        return self._of(command_id) is not None
+        """Whether this command waits for the user to sign in."""
+        return any(command_id in each.waiting for each in self._all.values())
 
     def wanted(self, command_id: str, kind: Kind, reply: Reply, now: float) -> list[Effect]:
         """The backend does a command only for a user who is signed in."""
@@ -152,6 +152,7 @@ class SignIns:
         known = self._of(command_id)
         if known is None or state in _ON_ITS_WAY:
             return []
+        waited = self.holds(command_id)
         kind = known.let_go(command_id)
         if state is State.QUEUED:
             known.retried[command_id] = kind
@@ -162,7 +163,7 @@ class SignIns:
                 passed = self._pass(known, self._resendable(known))
                 self._forget_if_over(known)
                 return passed
-            case State.EXPIRED:
+            case State.EXPIRED if waited:
                 told = self._tell(_EXPIRED, kind, command_id) if not known.waiting else []
                 return [*self._end_if_over(known, "expired", _EXPIRED), *told]
             case _:

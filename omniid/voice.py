@@ -100,6 +100,10 @@ class Voice:
         words = text[:MOST_SPOKEN_CHARS]
         return [*replaced, *self._add(_Utterance(f"u{self._number}", words, rank, command_id, about=about))]
 
+    def still_waits(self, about: str) -> bool:
+        """Whether what is to be said of this has not begun to be said."""
+        return any(each.about == about for each in self._waiting)
+
     def withdraw(self, about: str) -> list[Effect]:
         """Do not say any more what is not so any more."""
         return self._forget([each for each in self._waiting if each.about == about])

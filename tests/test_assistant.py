@@ -626,7 +626,33 @@ def test_many_that_expire_at_once_are_told_once() -> None:
     assert not told  # while something is said
     over = assistant.handle(SpeechFinished("u1", "spoken"), 1.0)
     assert [type(effect) for effect in over] == [Speak]
+    assert over[0].text.startswith("“Call Ann”, and 4 more of what you said,")  # type: ignore[union-attr]
     assert assistant.handle(SpeechFinished(over[0].utterance_id, "spoken"), 2.0) == []  # type: ignore[union-attr]
+
+
+def test_what_a_silent_key_said_is_not_read_aloud_when_it_expires() -> None:
+    assistant = after(
+        READY, KeyPressed("key", "t1", manner=Manner(speak=False)), opened("t1"), RELEASED, ENDED
+    )
+    assistant.handle(recognised("t1"), 0.0)
+    assistant.handle(CommandQueued("c1", "voice", "Buy the surprise", "t1"), 0.0)
+    told = assistant.handle(CommandMoved("c1", State.EXPIRED), 0.0)
+    assert not [effect for effect in told if isinstance(effect, Speak)]
+
+
+def test_a_long_command_that_expires_is_told_in_short() -> None:
+    assistant = after(READY, CommandQueued("c1", "voice", "buy milk " * 900))
+    (said,) = [
+        each for each in assistant.handle(CommandMoved("c1", State.EXPIRED), 0.0) if isinstance(each, Speak)
+    ]
+    assert len(said.text) < 200
+
+
+@pytest.mark.parametrize("over", [LinkLost("it broke", 1.0), LinkStopped("refused", needs_token=True)])
+def test_a_question_of_no_command_goes_with_its_link(over: Event) -> None:
+    assistant = after(READY, QuestionAsked(None, "intervention", "Really send it?", {}, "s", "1"))
+    assert Announce(QuestionClosed("q1")) in assistant.handle(over, 0.0)
+    assert assistant.snapshot().headline != "asking you"
 
 
 def test_who_calls_a_command_off_hears_no_more_of_its_question() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from omniid.authority import Authority, State, sources
+from omniid.authority import NOT_NEEDED, Authority, State, sources
 from omniid.config import Settings
 from omniid.credentials import Credentials, CredentialsError, Sources
 from omniid.events import LinkDialling, LinkLost, LinkOpened, LinkStopped
@@ -56,7 +56,7 @@ def test_a_backend_that_needs_no_token_is_given_none() -> None:
     free = Authority(None)
 
     assert dial(free) is None
-    assert free.view() == ("none", None, None)
+    assert free.view() == ("none", None, NOT_NEEDED)
 
 
 def test_where_no_source_has_a_token_there_is_none(tmp_path: Path) -> None:
@@ -102,6 +102,25 @@ def test_where_the_backend_asks_for_a_token_and_there_is_none_it_is_missing(tmp_
     assert dial(someone) == SECRET
     someone.observe(OPEN)
     assert someone.view() == ("ready", "token file", None)
+
+
+def test_what_to_do_about_a_refused_token_depends_on_where_it_comes_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured = Sources(None, SecretStr(SECRET), "ann@backend", tmp_path / "none")
+    someone = Authority(Credentials(configured))
+    dial(someone)
+    someone.observe(REFUSED)
+    advice = "Change backend.token or OMNIID_TOKEN and start omniid again."
+    assert someone.view() == ("refused", "configuration", advice)
+
+    (tmp_path / "omniid.token").write_text(SECRET)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    served = authority(tmp_path)
+    dial(served)
+    served.observe(REFUSED)
+    advice = "Change the systemd credential omniid.token and restart the service."
+    assert served.view() == ("refused", "systemd credential", advice)
 
 
 def test_a_link_that_is_stopped_over_something_else_says_nothing_of_the_token(tmp_path: Path) -> None:
@@ -175,7 +194,10 @@ def test_a_command_is_run_again_only_where_its_token_was_refused(tmp_path: Path)
     assert [dial(someone), dial(someone)] == ["1", "1"]
     assert someone.view() == ("ready", "token_command", None)
     someone.observe(REFUSED)
-    assert someone.view() == ("refused", "token_command", LOGIN)
+    refused, origin, advice = someone.view()
+    assert (refused, origin) == ("refused", "token_command")
+    assert "backend.token_command" in str(advice)
+    assert "`omniid reconnect`" in str(advice)
     assert dial(someone, again=True) == "2"
     assert dial(someone) == "2"
 

@@ -21,6 +21,7 @@ from support.world import MortalDatabase
 from omniid.chronicle import Chronicle, message_of
 from omniid.cli.private_daemon import Config, PrivateDaemon
 from omniid.events import (
+    AnswerAcknowledged,
     ClockTicked,
     CommandEdited,
     CommandProgressed,
@@ -32,6 +33,7 @@ from omniid.events import (
     MessageArrived,
     QuestionAnswered,
     QuestionAsked,
+    QuestionExpired,
     SettledHere,
     StorageFailed,
     StorageWorks,
@@ -59,6 +61,9 @@ REPLY = Reply("done", "Sent.", 95)
         (QuestionAsked("c1", "approval", "Send it?", {}), ("assistant", "question", "Send it?")),
         (MessageArrived("notification", "New mail.", {}), ("assistant", "notification", "New mail.")),
         (QuestionAnswered("q1", "approve all"), ("user", "answer", "approve all")),
+        (QuestionExpired("q1", "Send it?"), ("system", "expired", "Too late to answer: Send it?")),
+        (AnswerAcknowledged("s", "1", accepted=True, text="Thanks."), None),
+        (AnswerAcknowledged("s", "1", accepted=False, text="No."), ("assistant", "partial", "No.")),
         (ClockTicked(), None),
     ],
     ids=lambda value: type(value).__name__,
@@ -261,10 +266,12 @@ def test_a_reply_that_comes_again_is_written_once(tmp_path: Path) -> None:
             LateReplyArrived("c2", REPLY),
             LateReplyArrived("c2", replace(REPLY, content="Sent, twice.")),
             CommandSettled("c1", REPLY),  # of another attempt, which somebody waited for
+            CommandSettled("c3", replace(REPLY, outcome="needs_auth", content="Sign in.")),
+            CommandSettled("c3", replace(REPLY, outcome="needs_auth", content="Sign in.")),
         ):
             desk.chronicle.observe(event)
 
-    assert at_the_desk(tmp_path, work) == ["Sent.", "Sent.", "Sent, twice.", "Sent."]
+    assert at_the_desk(tmp_path, work) == ["Sent.", "Sent.", "Sent, twice.", "Sent.", "Sign in."]
 
 
 UNIFIED = {

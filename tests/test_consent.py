@@ -51,6 +51,10 @@ def test_any_text_has_a_verdict(text: str) -> None:
         ("Was this right?", False),
         ("Whatever. Send it?", False),
         ("What a day", False),
+        ("When you are ready, shall I send it?", False),
+        ("How about 3 pm?", False),
+        ("Why not today?", False),
+        ("When, and where?", True),
     ],
 )
 def test_a_question_that_yes_and_no_hardly_answer(question: str, open_: bool) -> None:

@@ -92,6 +92,11 @@ def said(title: str, body: str, *, transient: bool = False) -> list[Wanted]:
     return [Notice("conversation", title, body, transient=transient)]
 
 
+def expired(*lines: str) -> Notice:
+    last = "It has waited for too long. Say it again if you still want it."
+    return Notice("expired", "This was not sent", "\n".join([*lines, last]))
+
+
 GONE: list[Wanted] = [Withdraw("conversation")]
 
 
@@ -151,10 +156,7 @@ GONE: list[Wanted] = [Withdraw("conversation")]
         pytest.param(
             [SAID],
             CommandMoved("c1", State.EXPIRED),
-            said(
-                "This was not sent",
-                "“Turn on the light.”\nIt has waited for too long. Say it again if you still want it.",
-            ),
+            [*GONE, expired("“Turn on the light.”")],
             id="expired",
         ),
         pytest.param([TYPED], CommandMoved("c2", State.EXPIRED), [], id="a typed one expired"),
@@ -285,6 +287,21 @@ def test_an_approval() -> None:
     assert one.on(QuestionAnswered("q1")) == []
 
 
+def test_a_step_of_a_draft() -> None:
+    one = notices()
+    posed = QuestionPosed("q1", "approval", "Plan a lunch", "c1", again=True, step="Book a table")
+
+    assert one.on(posed) == [
+        Notice(
+            "question:q1",
+            "Still waiting for your answer",
+            "Plan a lunch\nNext step: Book a table",
+            (("approve", "Approve this step"), ("reject", "Skip this step")),
+        )
+    ]
+    assert one.answer("question:q1", "reject") == QuestionReplied("q1", action="reject_step")
+
+
 def test_a_draft_is_refused() -> None:
     assert notices(APPROVAL).answer("question:q1", "reject") == QuestionReplied("q1", None, "cancel_all")
 
@@ -373,6 +390,7 @@ def test_a_confirmation_that_nobody_answered() -> None:
         Notice("confirmation", "This was not sent", body, transient=True)
     ]
     assert one.answer("confirmation", "yes") is None
+    assert one.on(TakeEmpty("t2", "too_short")) != []  # a tap is an answer no more
 
 
 def test_the_answer_to_an_earlier_confirmation_leaves_the_next() -> None:
@@ -467,9 +485,7 @@ def test_what_an_earlier_run_left_open_is_asked_about_in_its_words() -> None:
     assert one.answer("uncertain:c1", "retry") == FateDecided("c1", again=True)
     assert one.on(CommandMoved("c1", State.UNCERTAIN)) == []  # once is enough
     assert one.on(CommandFound("c2", "voice", "Call Ann", State.QUEUED)) == []
-    (expired,) = one.on(CommandMoved("c2", State.EXPIRED))
-    assert isinstance(expired, Notice)
-    assert expired.body.startswith("“Call Ann”")
+    assert one.on(CommandMoved("c2", State.EXPIRED)) == [expired("“Call Ann”")]
 
 
 def test_it_is_dropped() -> None:
@@ -498,9 +514,21 @@ def test_other_words_for_a_command() -> None:
 
     assert one.on(CommandEdited("c1", "Turn off the light.")) == said("You said", "Turn off the light.")
     assert one.on(CommandEdited("c9", "Sing.")) == []
-    (expired,) = one.on(CommandMoved("c1", State.EXPIRED))
-    assert isinstance(expired, Notice)
-    assert expired.body.startswith("“Turn off the light.”")
+    assert one.on(CommandMoved("c1", State.EXPIRED)) == [*GONE, expired("“Turn off the light.”")]
+
+
+def test_what_expires_together_is_one_notice_until_the_user_says_more() -> None:
+    one = notices(*(CommandQueued(f"c{number}", "voice", f"Call {number}" * 20) for number in range(5)))
+    shown = [one.on(CommandMoved(f"c{number}", State.EXPIRED))[-1] for number in range(5)]
+
+    assert {each.tag for each in shown} == {"expired"}
+    assert isinstance(shown[-1], Notice)
+    lines = shown[-1].body.splitlines()
+    assert [line[:7] for line in lines[:3]] == ["“Call 2", "“Call 3", "“Call 4"]
+    assert lines[3] == "and 2 more, which `omniid outbox list --all` shows"
+    assert text.body(shown[-1].body) == shown[-1].body  # it fits
+    one.on(SAID)
+    assert one.on(CommandMoved("c1", State.EXPIRED))[-1] == expired("“Turn on the light.”")
 
 
 def test_that_nothing_is_heard_is_told_once_until_something_is() -> None:

@@ -20,6 +20,7 @@ from omniid.effects import (
     Enqueue,
     ExpireOverdue,
     GiveUpRepeats,
+    LeaveQuestions,
     Move,
     OpenPage,
     ProbeStorage,
@@ -76,6 +77,7 @@ class House:
         self.pages: list[tuple[str, str]] = []
         self.submitted: list[Outgoing] = []
         self.answers: list[Answer] = []
+        self.left: list[str] = []
         self.woken = 0
         self.target_name = "a backend"
         self.reminders: list[tuple[float, Event]] = []
@@ -108,6 +110,9 @@ class House:
     def answer(self, answer: Answer) -> bool:
         self.answers.append(answer)
         return self.takes_work
+
+    def leave_questions(self, command_id: str) -> None:
+        self.left.append(command_id)
 
     def wake(self) -> None:
         self.woken += 1
@@ -588,5 +593,24 @@ def test_an_answer_is_passed_on_or_said_not_to_be(tmp_path: Path, open_: bool) -
 
         assert await house.performer.perform(effect) == [outcome]
         assert house.answers == [Answer("s1", "step", None, "approve_all")]
+
+    with_house(tmp_path, work)
+
+
+def test_an_answer_of_the_stand_in_to_words_that_were_edited_meanwhile_is_none(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        (command_id,) = await accept(house, "What time is it?")
+        await house.performer.perform(AskHere(command_id, "voice", "What time is it?"))
+        await house.outbox.edit(command_id, "Call Ann", at().wall)
+        assert await house.performer.perform(SettleHere(command_id, "voice", SENT)) == []
+        assert (await house.outbox.get(command_id)).state is State.QUEUED
+
+    with_house(tmp_path, work)
+
+
+def test_a_question_that_is_left_is_left_on_the_link(tmp_path: Path) -> None:
+    async def work(house: House) -> None:
+        assert await house.performer.perform(LeaveQuestions("c1")) == []
+        assert house.left == ["c1"]
 
     with_house(tmp_path, work)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from omniid.consent import Answering, answering
-from omniid.effects import Announce, AnswerQuestion, Cue, Effect, RemindLater
+from omniid.effects import Announce, AnswerQuestion, Cue, Effect, LeaveQuestions, RemindLater
 from omniid.events import (
     AnswerAcknowledged,
     AnswerUnwanted,
@@ -177,7 +179,10 @@ def test_a_draft_is_over_once_all_its_steps_are_decided() -> None:
 
     assert region.questions.handle(first, NOW) == [answer_of("a", "approve_step", leaves_open=True)]
     region.questions.handle(QuestionAnswered("q1"), NOW)
-    assert region.told[-1] == "Next step: Send it. Say: approve this step, or: skip this step."
+    assert region.told[-1] == "Next step: Send it. Say yes to approve it, or no."
+    assert region.questions.answer("Yes.") == [Announce(QuestionReplied("q1", action="approve_step"))]
+    assert region.questions.answer("No.") == [Announce(QuestionReplied("q1", action="reject_step"))]
+    assert region.questions.answer("Approve all.") == [Announce(QuestionReplied("q1", action="approve_all"))]
     assert region.questions.handle(first, NOW) == []  # it has been decided
     assert not region.questions.open["q1"].may_decide("a")
     assert not region.questions.open["q1"].may_decide("nonsense")
@@ -218,6 +223,7 @@ def test_what_the_server_asks_again_is_one_question() -> None:
     asked_again = region.questions.handle(question(1, 100.0), NOW + 40)
 
     assert Announce(QuestionPosed("q1", "intervention", "Which Bob? (1)", "c1", again=True)) in asked_again
+    assert Cue("question") not in asked_again  # it has been told, and waits
     assert list(region.questions.open) == ["q1"]
     assert region.questions.handle(QuestionDue("q1"), NOW + 50) == []  # the time of the first
     assert Cue("question") in region.questions.handle(QuestionDue("q1"), NOW + 90)
@@ -241,15 +247,80 @@ def test_an_answer_that_the_server_does_not_take_is_told() -> None:
     before = list(region.told)
     region.questions.handle(AnswerAcknowledged("s", "1", accepted=False, text="Who?"), NOW)  # of nobody's
     assert region.told == before
-    region.questions.handle(AnswerAcknowledged("s", "2", accepted=False, text="That is over."), NOW)
-    assert region.told[-1] == "Your answer was not taken: That is over."
+    refused = AnswerAcknowledged("s", "2", accepted=False, text="I know no Smith.")
+    assert region.questions.handle(refused, NOW) == [
+        Announce(QuestionPosed("q2", "intervention", "Which Bob? (2)", "c1", again=True))
+    ]
+    assert region.told[-1] == "Your answer was not taken: I know no Smith."
+    assert region.questions.handle(QuestionReplied("q2", value="Jones"), NOW) == [
+        AnswerQuestion("q2", "s", "2", "Jones")
+    ]
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["others are open", "it was the last"])
+def test_a_decision_that_the_server_does_not_take_is_open_again(last: bool) -> None:
+    region = Region(DRAFT)
+    for step in "ba" if last else "a":
+        region.questions.handle(QuestionReplied("q1", action="approve_step", step_id=step), NOW)
+        region.questions.handle(QuestionAnswered("q1"), NOW)
+    region.questions.handle(AnswerAcknowledged("s", "a", accepted=False, text="Not yet."), NOW)
+    assert list(region.questions.open["q1"].undecided) == (["a"] if last else ["a", "b"])
+
+
+def test_an_answer_that_is_refused_too_late_opens_nothing() -> None:
+    region = Region(question(1, 10.0))
+    region.questions.handle(QuestionReplied("q1", value="Smith"), NOW)
+    region.questions.handle(QuestionAnswered("q1"), NOW)
+    refused = AnswerAcknowledged("s", "1", accepted=False, text="That is over.")
+    assert region.questions.handle(refused, NOW + 10) == []
+    assert region.open == []
+
+
+def test_a_refusal_for_a_command_that_is_over_opens_nothing() -> None:
+    region = Region(question(1))
+    region.questions.handle(QuestionReplied("q1", value="Smith"), NOW)
+    region.questions.handle(QuestionAnswered("q1"), NOW)
+    region.questions.on_moved(CommandMoved("c1", State.DONE))
+    refused = AnswerAcknowledged("s", "1", accepted=False, text="That is over.")
+    assert region.questions.handle(refused, NOW) == []
+
+
+def test_a_draft_that_is_asked_again_leaves_out_what_was_decided() -> None:
+    region = Region(DRAFT)
+    region.questions.handle(QuestionReplied("q1", action="approve_step", step_id="a"), NOW)
+    region.questions.handle(QuestionAnswered("q1"), NOW)
+    told = len(region.told)
+    region.questions.handle(DRAFT, NOW)
+    assert list(region.questions.open["q1"].undecided) == ["b"]
+    assert len(region.told) == told  # in the same words: it has been told
+
+    steps = [{"id": "c", "approvalStatus": "approved"}, {"id": "d", "approvalStatus": "pending"}]
+    region.questions.handle(replace(DRAFT, text="Other steps", raw={"payload": {"steps": steps}}), NOW)
+    assert list(region.questions.open["q1"].undecided) == ["d"]
+    assert region.told[-1].startswith("Other steps")
+
+
+def test_a_question_beside_a_draft_is_another() -> None:
+    beside = QuestionAsked("c1", "intervention", "Really?", {}, "s", None)
+    assert list(Region(DRAFT, beside).questions.open) == ["q1", "q2"]
+
+
+def test_what_no_command_asked_for_goes_with_its_link() -> None:
+    region = Region(question(1), QuestionAsked(None, "intervention", "Really?", {}, "s", "9"))
+    assert region.questions.on_link_over() == [Announce(QuestionClosed("q2"))]
+    assert region.open == ["1"]
 
 
 def test_who_calls_a_command_off_is_not_asked_about_it_any_more() -> None:
     region = Region(question(1))
     assert region.questions.on_unwanted(AnswerUnwanted("c9")) == []
-    assert region.questions.on_unwanted(AnswerUnwanted("c1")) == [Announce(QuestionClosed("q1"))]
+    assert region.questions.on_unwanted(AnswerUnwanted("c1")) == [
+        LeaveQuestions("c1"),
+        Announce(QuestionClosed("q1")),
+    ]
     assert region.withdrawn == ["q1"]
+    cancelled = AnswerQuestion("q1", "s", None, action="cancel_all")
+    assert cancelled in Region(DRAFT).questions.on_unwanted(AnswerUnwanted("c1"))
 
 
 def test_a_question_closes_with_its_command_and_no_other_does() -> None:
@@ -301,6 +372,12 @@ def test_only_an_explicit_answer_is_one(kind: str, text: str, means: Answering |
         ("Soll ich es heute oder morgen schicken?", "morgen schicken", "morgen schicken"),
         ("Shall I send it?", "Send it to Ann", None),
         ("Order it?", "or", None),
+        ("Left or right?", "Right.", "Right"),
+        ("Stop or continue?", "stop", "stop"),
+        ("Do you mean Dr. Smith or Dr. Jones?", "Dr. Jones", "Dr. Jones"),
+        ("At 3:30 or 4:30?", "4:30", "4:30"),
+        ("Tea or coffee?", "Coffee, please.", "Coffee, please"),
+        ("Tea or coffee?", "Yes.", "yes"),
     ],
 )
 def test_what_a_question_offers_may_be_said_as_it_is(asked: str, said: str, value: str | None) -> None:

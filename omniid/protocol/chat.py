@@ -303,10 +303,12 @@ def _from_unified(frame: UnifiedReply) -> Reply:
 
 
 def _with_what_is_shown(message: str | None, content: str | None) -> str | None:
-    """Where more is shown than said, both: "Here is your day." and the day; once, where it says that too."""
-    if message is None or content is None or len(content) <= len(message):
+    """Both, once where one has the words of the other: "Here is your day." and the day."""
+    if message is None or content is None:
         return message
     said, shown = (" ".join(text.split()).casefold().rstrip(".!:") for text in (message, content))
+    if shown in said:
+        return message
     return content if said in shown else f"{message}\n\n{content}"
 
 

@@ -14,6 +14,7 @@ unacknowledged (the server answers each frame directly, so the answer's error co
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -76,6 +77,7 @@ from omniid.protocol.reading import record
 from omniid.protocol.sealing import Sealer, SealingError
 
 LONGEST_REPLY_S = 600.0
+_MOST_OVERDUE = 1_000
 REDIRECT_URL = "redirectUrl"
 _SIGNED_IN = {"oauth_completed": True, "auth_completed": True, "oauth_failed": False, "auth_failed": False}
 
@@ -154,7 +156,7 @@ class Link:
         self._in_flight: dict[str, _InFlight] = {}
         self._features: frozenset[str] = frozenset()
         self._echoes = False
-        self._owes_a_reply = False  # one that is overdue may still come, and not say whose it is
+        self._overdue: deque[str] = deque(maxlen=_MOST_OVERDUE)  # whose replies may come, and not name them
         self._questions = Questions()
         self._to_send: list[Frame] = []
         self._pings = 0
@@ -240,6 +242,12 @@ class Link:
             frame = ApprovalFrame(sessionId=answer.session_id, payload=decided, timestamp=now.unix_ms)
         return encode(frame, self._codec)
 
+    def leave_questions(self, command_id: str, now: Moment) -> None:
+        """Nobody is going to answer what was asked for this command: its deadline starts anew."""
+        self._questions.left(command_id)
+        if command_id in self._in_flight:
+            self._in_flight[command_id] = self._in_flight[command_id].going_on(now.monotonic)
+
     def ping(self, now: Moment, *, within_s: float | None = None) -> list[Frame]:
         """The wire's own ping; with `within_s`, something has to be heard by then.
 
@@ -313,6 +321,7 @@ class Link:
             case SystemFrame(action=str(action)) if action in _SIGNED_IN:
                 return []
             case ResponseFrame() | ErrorFrame() if (answered := self._acknowledged(frame)) is not None:
+                self._rest_where_asked(now)
                 return [_acknowledgement(answered, chat.from_frame(frame))]
             case ResponseFrame(status="success" | "error") | ErrorFrame() | UnifiedReply():
                 return self._settle(frame, now)
@@ -327,7 +336,7 @@ class Link:
         """The command in flight that a frame belongs to."""
         if frame.request_id is not None:
             return frame.request_id if frame.request_id in self._in_flight else None
-        if self._owes_a_reply:
+        if self._overdue:
             return None
         return next(iter(self._in_flight)) if len(self._in_flight) == 1 else None
 
@@ -340,6 +349,11 @@ class Link:
         failed = isinstance(frame, ErrorFrame) or frame.status == "error"
         return self._questions.acknowledged(named, failed=failed and frame.request_id is None)
 
+    def _rest_where_asked(self, now: Moment) -> None:
+        for command_id, waits in self._in_flight.items():
+            if self._questions.rest_until(command_id) is not None:
+                self._in_flight[command_id] = waits.resting(now.monotonic)
+
     def _settle(self, frame: _Settling, now: Moment) -> list[LinkEvent]:
         owner = self._owner(frame)
         if owner is not None:
@@ -347,6 +361,8 @@ class Link:
             self._land(owner)
             return [CommandSettled(owner, chat.in_words(chat.from_frame(frame), said))]
         if frame.request_id is not None:
+            if frame.request_id in self._overdue:
+                self._overdue.remove(frame.request_id)
             return [LateReplyArrived(frame.request_id, chat.from_frame(frame))]
         return [self._message(frame, now)]
 
@@ -417,7 +433,7 @@ class Link:
         for command_id in overdue:
             self._land(command_id)
             events.append(CommandUncertain(command_id, "no answer came in time"))
-            self._owes_a_reply = True
+            self._overdue.append(command_id)
         if overdue and not self._correlates:
             self.spoilt = True
             events.append(LinkSpoilt("a reply is overdue, and it would not say which command it answers"))

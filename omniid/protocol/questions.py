@@ -31,6 +31,7 @@ class _Open:
 class _Answer:
     key: Key
     owner: str | None
+    closed: tuple[_Open, ...] = ()  # what it answers
     awaited: bool = True  # else only a response that names it acknowledges it
 
 
@@ -48,9 +49,10 @@ class Questions:
         """Note that an answer goes out; whose question it was. A draft stays open until all is decided."""
         whole = [each for each in self._open if each.key in {key, key._replace(step_id="")}]
         owner = whole[0].owner if whole else None
-        for each in () if leaves_open else whole:
+        closed = () if leaves_open else tuple(whole)
+        for each in closed:
             self._open.remove(each)
-        self._unacknowledged.append(_Answer(key, owner))
+        self._unacknowledged.append(_Answer(key, owner, closed))
         return owner
 
     def rest_until(self, owner: str) -> float | None:
@@ -58,18 +60,27 @@ class Questions:
         return max((each.until for each in self._open if each.owner == owner), default=None)
 
     def acknowledged(self, named: Key, *, failed: bool) -> Key | None:
-        """The answer that a response acknowledges: the one it names, or an error without names the oldest."""
+        """The answer that a response acknowledges: the one it names, or an error without names the oldest.
+
+        What was answered is open again where the answer was not taken, unless its command is over.
+        """
         nameless = named == Key("", "")
         for each in self._unacknowledged:
             if (failed and nameless and each.awaited) or (each.key == named and not nameless):
                 self._unacknowledged.remove(each)
+                if failed and each.awaited:
+                    self._open.extend(each.closed)
                 return each.key
         return None
 
-    def settled(self, owner: str) -> None:
-        """Forget a command's questions. Answers come in their frames' order: a nameless error came before."""
+    def left(self, owner: str) -> None:
+        """Nobody is going to answer what was asked for a command."""
         for each in [each for each in self._open if each.owner == owner]:
             self._open.remove(each)
+
+    def settled(self, owner: str) -> None:
+        """Forget a command's questions. Answers come in their frames' order: a nameless error came before."""
+        self.left(owner)
         for place, answer in enumerate(self._unacknowledged):
             if answer.owner == owner:
                 self._unacknowledged[place] = replace(answer, awaited=False)

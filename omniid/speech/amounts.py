@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from omniid.speech.dates import is_decade
-from omniid.speech.language import Language, any_of, counted
+from omniid.speech.dates import is_seconds
+from omniid.speech.language import Language, any_of, counted, is_named, pattern_of
 
 _AMOUNT = r"(\d{1,3}(?:[.,]\d{3}){1,5}|\d{1,15})(?:([.,])(\d{1,4}))?"
 _NUMERAL = r"\d{1,9}(?:[.,:]\d{1,3})?"
-_TO = r"(?:-|\s?–\s?|(?<=:\d\d)\s-\s|(?<=[ap]m)\s-\s|(?<=[ap]\.m\.)\s-\s)"
-_RANGE = re.compile(rf"(?<![\w.,:–-])({_NUMERAL}){_TO}(?={_NUMERAL}(?![\d–-]))")
+_TO = r"(?:[-~]|\s?–\s?|(?<=:\d\d)\s-\s|(?<=[ap]m)\s-\s|(?<=[ap]\.m\.)\s-\s)"
+_RANGE = re.compile(rf"(?<![\w.,:–-])({_NUMERAL})({_TO})(?=({_NUMERAL})(?![\d–-]))")
+_CLOCK_ENDS = re.compile(r"\s?(?:[ap]\.?m\b|Uhr\b)", re.IGNORECASE)
+_THOUSANDS = re.compile(r"(?<=[1-9])[.,](?=\d{3}$)")
 _UNIT = r"[^\W\d_]{1,5}|%|°[CF]?"
 _RANGE_OF_UNITS = re.compile(  # 7pm-9pm, 10%-20%, 500MB-1GB
     rf"(?<![\w.,:–-])({_NUMERAL}\s?({_UNIT}|[ap]\.m\.)){_TO}"
@@ -22,6 +24,11 @@ _FEET_AND_INCHES = re.compile(r"(?<![\w.,°'’′])(\d{1,2})\s?['’′]\s?(\d{
 _INCHES = re.compile(r"(?<![\w.,°'’′])(\d{1,3}(?:[.,]\d{1,2})?)[\"″](?!\w)")
 _FEW_CENTS = 2
 _CLEARLY_METRES = 90  # "5m" may be minutes
+# English: "5 m users" are millions, and "7 W 57th" and "1600 L Street" are addresses.
+_NO_UNIT = re.compile(
+    r"(?<=m) (?!(?:away|tall|long|wide|deep|high|ahead|apart|above|below|from|of|onto|until|past|then)\b)\w"
+    r"|(?<=[LVW]) [A-Z\d]"
+)
 
 
 @cache
@@ -34,7 +41,7 @@ def _money_patterns(signs: str, scales: tuple[str, ...]) -> tuple[re.Pattern[str
     glued = rf"(?:{'|'.join(word for word in longest_first if len(word) == 1)})"
     end = rf"(?![\w{re.escape(signs)}]|[.,]\d)(/(?=[^\W\d_]))?"
     before = re.compile(
-        rf"(?<!\w)({sign})\s?{_AMOUNT}(\s?{apart}|{glued})?"
+        rf"(?<!\w)(?<!\d/)({sign})\s?{_AMOUNT}(\s?{apart}|{glued})?"
         rf"(?:(?:-|\s?–\s?|\s-\s(?={sign}))(?:\1\s?)?{_AMOUNT}(\s?{apart}|{glued})?)?{end}"
     )
     after = re.compile(
@@ -58,10 +65,17 @@ def _price(sign: str, parts: tuple[str | None, ...], language: Language) -> str:
     if first[0] is None or second[0] is None:
         return _sum(sign, second if first[0] is None else first, language) + per
     whole, mark, fraction, scale = first
+    if not scale and not second[3] and _size(first) > _size(second):  # $10 - $3 is no range
+        return f"{_sum(sign, first, language)} - {_sum(sign, second, language)}{per}"
     low = f"{whole}{mark or ''}{fraction or ''}"
     if scale and scale != second[3]:
         low = f"{low} {_scaled(low, scale, language)}"
     return f"{low} {language.to} {_sum(sign, second, language)}{per}"
+
+
+def _size(parts: tuple[str | None, ...]) -> float:
+    whole, _, fraction, _ = parts
+    return float(f"{re.sub('[.,]', '', whole or '')}.{fraction or 0}")
 
 
 def _sum(sign: str, parts: tuple[str | None, ...], language: Language) -> str:
@@ -92,9 +106,36 @@ def _scaled(number: str, scale: str, language: Language) -> str:
 def say_ranges(text: str, language: Language) -> str:
     if not language.to:
         return text
-    text = _RANGE_OF_UNITS.sub(rf"\1 {language.to} ", text)
-    text = _RANGE.sub(rf"\1 {language.to} ", text)
+    text = _RANGE_OF_UNITS.sub(
+        lambda match: match.group() if is_named(match, language) else f"{match[1]} {language.to} ", text
+    )
+    text = _RANGE.sub(
+        lambda match: f"{match[1]} {language.to} " if _is_range(match, language) else match.group(), text
+    )
     return _span_pattern("|".join((*language.months, language.spans))).sub(rf"\1 {language.to} ", text)
+
+
+def _is_range(match: re.Match[str], language: Language) -> bool:
+    """Not of "room 3-12"; where the greater number comes first, only of a score, a time, a date or years."""
+    first, dash, second = match.groups()
+    text, start, end = match.string, match.start(), match.end(3)
+    if ":" in first + second or _CLOCK_ENDS.match(text, end):
+        return True
+    if is_named(match, language):
+        return False
+    is_date = text[start - 1 : start] == "/"
+    if is_date or text[end : end + 1] == "/":  # 12/24-12/26, but 3-1/2
+        return is_date
+    if "–" in dash or _value(first) < _value(second):
+        return True
+    if re.fullmatch(r"(?:1\d|20)\d\d-\d\d", first + "-" + second) and int(second) > int(first[2:]):
+        return True  # 1914-18
+    around = f"{text[max(0, start - 40) : start]} {text[end : end + 16]}"
+    return bool(language.scored) and pattern_of(rf"\b(?:{language.scored})\b").search(around) is not None
+
+
+def _value(number: str) -> float:
+    return float(_THOUSANDS.sub("", number).replace(",", "."))
 
 
 @cache
@@ -117,19 +158,22 @@ def say_measures(text: str, language: Language) -> str:
 
 
 def _measure(match: re.Match[str], language: Language) -> str:
-    number, space, unit = match.groups()
-    if not space and number.isdecimal() and _is_unclear(number, unit, match, language):
+    number, _, unit = match.groups()
+    if len(unit) == 1 and _is_unclear(match, language):
         return match.group()
     return f"{number} {counted(number, language.units[unit])}"
 
 
-def _is_unclear(number: str, unit: str, match: re.Match[str], language: Language) -> bool:
+def _is_unclear(match: re.Match[str], language: Language) -> bool:
+    """Whether the one letter behind the figure may be no unit."""
+    number, space, unit = match.groups()
+    if is_named(match, language) or (language.code == "en" and _NO_UNIT.match(match.string, match.end())):
+        return True
+    if space or not number.isdecimal():
+        return False
     if unit == "m":
         return int(number[-9:]) < _CLEARLY_METRES
-    if unit != "s":
-        return False
-    is_year = re.fullmatch(r"(?:1[1-9]|20)\d0", number) is not None
-    return is_year or (bool(language.before_decade) and is_decade(match, language))
+    return unit == "s" and not is_seconds(match, language)
 
 
 def say_parts(text: str, language: Language) -> str:

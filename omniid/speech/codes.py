@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from omniid.speech.language import Language
+from omniid.speech.language import Language, is_named
 
 _IP_ADDRESS = re.compile(r"(?<![\w.,])(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5}))?(?!\w|\.\d)")
 _INTERNATIONAL = re.compile(r"(?<![\w.,+])(?:\+\d+|0\d+)(?:[ /-]?(?:\(0\))?\(?\d{2,}\)?){0,8}(?![\w.,]*\d)")
@@ -21,6 +21,7 @@ _DATE_LIKE = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?([/-])\d\d?\1\d{4}")
 _LEAST_PHONE_DIGITS = 7
 _MOST_PHONE_DIGITS = 15
 _SPACED_THOUSANDS = re.compile(r"(?<![\w.,+])(?<!\d )[1-9]\d{0,2}(?: \d{3}){1,5}(?!\w| \d)")
+_NEXT_WORD = re.compile(r"\s?([^\s.,;:!?)]{1,8})")
 
 
 def say_codes(text: str, language: Language) -> str:
@@ -66,10 +67,17 @@ def _local(match: re.Match[str]) -> str:
 
 
 def _thousands(match: re.Match[str], language: Language) -> str:
-    """As one number; in English 1 800 may also be two."""
+    """As one number; in English, where a comma parts thousands, 101 102 103 may also be three."""
     _, *groups = match.group().split(" ")
-    is_one = len(groups) > 1 or groups[-1] == "000" or language.code != "en"
-    return match.group().replace(" ", "") if is_one else match.group()
+    before = match.string[max(0, match.start() - 2) : match.start()].strip()
+    after = _NEXT_WORD.match(match.string, match.end())
+    is_measured = (
+        len(groups) > 1 and after and (after[1] in language.units or after[1] in language.currencies)
+    )
+    is_one = language.code != "en" or set(groups) == {"000"} or before in language.currencies or is_measured
+    if not is_one or is_named(match, language, many=True):
+        return match.group()
+    return match.group().replace(" ", "")
 
 
 def _word_between(word: str) -> Callable[[re.Match[str]], str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from functools import cache
 
-from omniid.speech.language import Language, counted
+from omniid.speech.language import Language, counted, is_named, pattern_of
 
 _SECONDS = r":\d\d(?:[.,]\d{1,9})?"
 _HOURS_OFF = r"(?:0\d|1[0-4])(?::?[0-5]\d)?"
@@ -83,7 +82,7 @@ def _date(match: re.Match[str], language: Language, order: str) -> str:
 
 def _year_month(match: re.Match[str], language: Language) -> str:
     year, month = int(match[1]), int(match[2])
-    if month == (year + 1) % 100:  # the season of 2009-10
+    if month == (year + 1) % 100 or is_named(match, language):  # the season of 2009-10, invoice 2026-11
         return match.group()
     return language.month_of_year.format(month=language.months[month - 1], year=year)
 
@@ -140,7 +139,7 @@ def say_decades(text: str, language: Language) -> str:
     for match in _OF_TEN.finditer(text):
         between = text[done : match.start()]
         follows = was_decade and _DECADES_GO_ON.fullmatch(between)
-        is_told = match[1] or match[2] or follows or is_decade(match, language)
+        is_told = match[1] or match[2] or follows or _is_decade(match, language)
         was_decade = match[3] != "0" and bool(is_told)
         said += [
             between,
@@ -150,21 +149,28 @@ def say_decades(text: str, language: Language) -> str:
     return "".join([*said, text[done:]])
 
 
-def is_decade(match: re.Match[str], language: Language) -> bool:
+def _is_decade(match: re.Match[str], language: Language) -> bool:
     """Whether the words around say that "80s" are years."""
-    before, after, never = _decade_patterns(
-        language.before_decade, language.after_decade, language.after_seconds
-    )
-    around = match.string[max(0, match.start() - 12) : match.start()]
-    if never.match(match.string, match.end()):
+    if _are_timed(match, language):
         return False
-    return before.search(around) is not None or after.match(match.string, match.end()) is not None
+    before = pattern_of(rf"(?:\b(?:{language.before_decade})[ -]|['’])$")
+    after = pattern_of(rf" (?:{language.after_decade})\b")
+    return before.search(_before(match)) is not None or after.match(match.string, match.end()) is not None
 
 
-@cache
-def _decade_patterns(before: str, after: str, never: str) -> tuple[re.Pattern[str], ...]:
-    return (
-        re.compile(rf"(?:\b(?:{before})[ -]|['’])$", re.IGNORECASE),
-        re.compile(rf" (?:{after})\b"),
-        re.compile(rf"[ -](?:{never})\b"),
-    )
+def is_seconds(match: re.Match[str], language: Language) -> bool:
+    """Whether "5s" is no "two 5s" and no year, as far as the words around tell."""
+    if re.match(r"\d{4}", match.group()):
+        return False
+    if not language.before_seconds:
+        return True
+    before = pattern_of(rf"\b(?:{language.before_seconds}) ~?$")
+    return _are_timed(match, language) or before.search(_before(match)) is not None
+
+
+def _are_timed(match: re.Match[str], language: Language) -> bool:
+    return pattern_of(rf"[ -](?:{language.after_seconds})\b").match(match.string, match.end()) is not None
+
+
+def _before(match: re.Match[str]) -> str:
+    return match.string[max(0, match.start() - 12) : match.start()]

@@ -20,8 +20,8 @@ _MAIL = re.compile(r"(?<![\w.+-])([\w.+-]{1,64})@([\w-]{1,63}(?:\.[\w-]{1,63}){1
 _MAIL_SIGN = re.compile(r"[.+_-]")
 _VERSION = re.compile(r"(?<!\w)(?:(versi[oó]n) )?v(\d{1,6}(?:\.\d{1,6}){1,4})\b", re.IGNORECASE)
 _MINUS = re.compile(r"(?<![^\s(\[“\"'])(?<!\d\s)(?:[-−](?=[$€£¥₹]?\d)|–(?=\d{1,9}(?:[.,]\d{1,3})?\s?[°%]))")
-_IN_A_SUM = re.compile(r"(?<=[\d)])\s?([-–−/])\s?(?=\d{1,9}(?:[.,]\d{1,9})?\s?=)")
-_TIMES = re.compile(r"(?<=[\w)]) \* (?=[\w(])|(?<=\d)\*(?=\d)")
+_IN_A_SUM = re.compile(r"(?<=[\d)$€£])\s?([-–−/])\s?(?=[$€£¥₹]?\d{1,9}(?:[.,]\d{1,9})?(?:\s?[$€£])?\s?=)")
+_TIMES = re.compile(r"(?<=[\w)]) \* (?=[\w(])|(?<=[\d%)])\*(?=[\w(])|(?<!\w\w)(?<=\w)\*(?=\w(?!\w))")
 _CARET = re.compile(r"(?<=[\w)])\^(\([^()\s]{1,12}\)|[-−]?\w{1,9})")
 _RAISED = re.compile(r"(?<![^\W\d_][^\W\d_][^\W\d_])(?<=[\w)])(?!¹)(⁻?[⁰¹²³⁴-⁹]{1,9})")
 _PLAIN_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻₀₁₂₃₄₅₆₇₈₉", "0123456789-0123456789")
@@ -29,6 +29,7 @@ _LOW_DIGITS = re.compile(r"[₀-₉]")
 _COMPARISON = re.compile(r"(?<![<>=!+-])(?:>=|<=|!=|&&|\+/?-(?=\s?\d))(?![<>=])")
 _COMPARISONS = {">=": "≥", "<=": "≤", "!=": "≠", "&&": "&"}
 _ARROW = re.compile(r"(?<![<=>-])\s?(?:->|-->|=>|==>)\s?")
+_MENU = re.compile(r"(?<=\w) > (?=[A-Z]\w)")
 _SHARP = re.compile(r"(?<!\w)([A-G])#(?!\w)")
 _ABOUT = re.compile(r"(?<!\w)~\s?(?=\d)")
 _NUMBER = re.compile(r"(?<!\w)#(?=\d)")
@@ -119,22 +120,27 @@ def _power(raised: str, language: Language) -> str:
 
 
 def _signs(text: str, language: Language) -> str:
+    text = _MENU.sub(", ", text)
     text = _SHARP.sub(_word(r"\1 {}", language.sharp), text)
     text = _ABOUT.sub(_word("{} ", language.about), text)
     text = _NUMBER.sub(_word("{} ", language.number), text)
     text = _TIMES.sub(_word(" {} ", language.times), text)
-    for sign, word in language.signs.items():
-        if sign in text:
+    for sign, word in {**language.signs, "@": language.at}.items():
+        if sign in text and word:
             text = _sign_pattern(sign).sub(f" {word} ", text)
     return text
 
 
 @cache
 def _sign_pattern(sign: str) -> re.Pattern[str]:
-    """Between words, numbers or spaces; a < that opens a word is left-over markup."""
-    is_bracket = sign in "<>"
-    before, after = (r"[\d()\s]", r"[\s\d(]") if is_bracket else (r"[\w()\s]", r"[\s\w(]")
-    return re.compile(rf"(?:(?<={before})|^){re.escape(sign)}(?={after})")
+    """Between words, numbers or spaces; a < that opens a word is left-over markup, a @ a person's name."""
+    if sign == "@":
+        return re.compile(r"(?<=\w)@(?=\w)|@(?=[\s\d])")
+    if sign in "<>":
+        apart = rf"(?:(?<=[()\s])|(?<![^\W\d_]\d)(?<=\d)|^){sign}(?=[\s(])"
+        between = rf"(?<=\d){sign}(?=\w)|(?<!\w\w)(?<=\w){sign}(?=\w(?!\w))"
+        return re.compile(rf"{apart}|(?<![<>=-]){sign}(?=\s?[-−]?\.?\d)|{between}")
+    return re.compile(rf"(?:(?<=[\w()\s])|^){re.escape(sign)}(?=[\s\w(])")
 
 
 def _word(template: str, word: str) -> str | Callable[[re.Match[str]], str]:

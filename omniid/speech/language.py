@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,10 @@ class Language:
     decades: tuple[str, ...] = ()  # from ten; empty: the engine reads 80s, or nobody writes it
     before_decade: str = ""  # "the" in "the 80s", which are no seconds
     after_decade: str = ""  # "music" in "80s music"
+    before_seconds: str = ""  # "for" in "for 30s"; empty: nobody writes "two 6s"
     after_seconds: str = ""  # "timer" in "the 30s timer"
+    named: str = ""  # "room" in "room 3-12": what follows is a name and no amount, range or time
+    scored: str = ""  # "won" in "won 3-2": the greater number may come first
     foot_and_inch: tuple[str, str] = ("", "")
     ordinals: tuple[str, ...] = ()  # from one, where the engine reads 2e badly
     has_ordinal_dots: bool = False  # "der 3. Mann"
@@ -240,9 +244,15 @@ _ENGLISH = Language(
         *("tens", "twenties", "thirties", "forties", "fifties"),
         *("sixties", "seventies", "eighties", "nineties"),
     ),
-    before_decade="iPhone|the|early|mid|late|my|your|his|her|our|their",
+    before_decade="the|early|mid|late|low|lower|high|upper|my|your|his|her|our|their",
     after_decade="music|songs?|pop|rock|hits?|movies?|films?|style|fashion|shows?|class|kids?|playlist|part|theme",
+    before_seconds="in|for|after|every|within|than|about|waits?|takes?|took|lasts?|lasted",
     after_seconds="timers?|countdown|mark|limit|delay|break|rest|pause|interval|timeout|clip|window|exposure",
+    named="room|suite|seat|gate|terminal|runway|platform|track|lane|exit|flat|apartment|apt|unit|building"
+    "|section|line|bus|flight|train|coach|lot|class|group|model|part|size|order|invoice|case|ticket|task"
+    "|booking|ref|reference|row|account|passport|code|PIN|extension|number|channel|locker|box|route|Boeing|iPhone",
+    scored="win|wins|won|los[et]|loses|losing|beat|beats|beating|defeat(?:ed|s)?|scores?|scored|leads?|led|draw"
+    "|drew|tied|victory|decision|votes?|voted|open|lunch|shift|work|job|def",
     foot_and_inch=("foot|feet", "inch|inches"),
     currencies={
         "$": ("dollar|dollars", "cent|cents"),
@@ -370,9 +380,10 @@ _GERMAN = Language(
         Milliarde: Milliarde|Milliarden
         Milliarden: Milliarde|Milliarden
     """),
-    before_decade="die|den|der",
-    after_decade="Musik|Hits|Party|Filme?|Mode|Stil",
+    before_seconds="in|nach|für|alle|noch|dauert",
     after_seconds="Timer|Countdown|Pause|Marke|Grenze",
+    named=r"Zimmer|Raum|\w*platz|Sitz|Gate|Gleis|Wohnung|Haus|Linie|Bus|Zug|Flug|Modell|Teil|Rechnung"
+    r"|Bestellung|Auftrag|Ticket|Fall|Konto|\w*pass|\w*code|\w*nummer|Boeing",
     foot_and_inch=("Fuß|Fuß", "Zoll|Zoll"),
     currencies={
         "€": ("Euro|Euro", "Cent|Cent"),
@@ -472,6 +483,8 @@ _FRENCH = Language(
         ¾: trois quarts
         ⅛: un huitième
     """),
+    named="chambre|salle|siège|place|porte|quai|voie|appartement|bâtiment|ligne|bus|train|vol|modèle|pièce"
+    "|facture|commande|dossier|billet|code|numéro|compte|passeport|Boeing",
     foot_and_inch=("pied|pieds", "pouce|pouces"),
     parted="tasses?|cuillères?|litres?|heures?|de|du|des",
     scales=_table("""
@@ -590,6 +603,8 @@ _SPANISH = Language(
         ¾: tres cuartos
         ⅛: un octavo
     """),
+    named="habitación|sala|asiento|puerta|andén|vía|apartamento|piso|línea|autobús|tren|vuelo|modelo|pieza"
+    "|factura|pedido|caso|billete|código|número|cuenta|pasaporte|Boeing",
     foot_and_inch=("pie|pies", "pulgada|pulgadas"),
     parted="tazas?|cucharadas?|cucharaditas?|litros?|horas?|de|del",
     scales=_table("""
@@ -620,6 +635,20 @@ def counted(number: str, words: str) -> str:
     """The one of "kilometre|kilometres" that goes with the number."""
     one, _, many = words.partition("|")
     return one if number == "1" else many
+
+
+def is_named(match: re.Match[str], language: Language, *, many: bool = False) -> bool:
+    """Whether the word before the figure says that it is a name: "room", and "rooms" where `many`."""
+    if not language.named:
+        return False
+    before = match.string[max(0, match.start() - 24) : match.start()]
+    ending = r"\w{0,2}" if many else ""
+    return pattern_of(rf"\b(?:{language.named}){ending}\.? #?$").search(before) is not None
+
+
+@cache
+def pattern_of(words: str) -> re.Pattern[str]:
+    return re.compile(words, re.IGNORECASE)
 
 
 def any_of(words: tuple[str, ...]) -> str:

@@ -56,7 +56,9 @@ _BLOCK_TAG = re.compile(
     re.IGNORECASE,
 )
 _CELL_END = re.compile(r"</t[dh]\s*>", re.IGNORECASE)
-_TAG = re.compile(r"</?[A-Za-z][^<>]{0,300}>")
+_TAG = re.compile(  # not the middle of "if a<b and c>d"
+    r"(?<!\w)</?[A-Za-z][^<>]{0,300}>|</?[A-Za-z][\w:.-]{0,50}(?:\s[^<>=]{0,300}=[^<>]{0,300})?\s{0,9}/?>"
+)
 _CODE_SPAN = re.compile(r"(`{1,2})([^`\n]{1,500})\1")
 _LINK = re.compile(
     r"(!?)\[([^\[\]\n]{0,500})\]"
@@ -125,13 +127,18 @@ def _code_note(lines: int, language: Language) -> tuple[str, ...]:
 
 def _without_tags(text: str) -> str:
     text = _AUTOLINK.sub(r" \1 ", text)
-    text = _CODE_SPAN.sub(lambda match: re.sub(r"[<>*_~\[\]|]", " ", match[2]), text)
+    text = _CODE_SPAN.sub(_code_words, text)
     text = _UNHEARD_ELEMENT.sub(" ", _COMMENT.sub(" ", text))
     text = _BLOCK_TAG.sub("\n\n", _CELL_END.sub(", ", text))
     text = _TAG.sub("", text)
     for _ in range(_MOST_UNESCAPES):
         text = html.unescape(text)
     return _visible(text)
+
+
+def _code_words(match: re.Match[str]) -> str:
+    code = _TAG.sub(lambda tag: f" {tag.group()[1:-1]} ", match[2])
+    return re.sub(r"[*_~\[\]|]", " ", code).replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _blocks(lines: Sequence[str], language: Language) -> Iterator[str]:

@@ -31,7 +31,9 @@ _ABBREVIATION = re.compile(
     r"|bzw|evtl|ggf|inkl|zzgl|hr|fr|tel|str|sog|vgl|usw|mme|mlle|sra|srta|ud",
     re.IGNORECASE,
 )
-_BEFORE_A_NUMBER = re.compile(r"no|nos|nr|vol|pp?|figs?|art|ch|sec|para|op|núm", re.IGNORECASE)
+_BEFORE_A_NUMBER = re.compile(
+    r"no|nos|nr|vol|pp?|figs?|art|ch|sec|para|op|núm|apt|ste|ext|ver", re.IGNORECASE
+)
 _NUMBER_NEXT = re.compile(r"\s+\d")
 _LOWER_CASE_NEXT = re.compile(r"\s+[a-zß-öø-ÿ]")
 _UPPER_CASE_NEXT = re.compile(r"\s+[^\W\d_]")

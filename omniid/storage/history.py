@@ -27,6 +27,7 @@ _DELETED_AT_ONCE = 500
 _SAID_LATELY = 1_000  # messages; where a reply is looked for that may come again
 _MERGED_AT_ONCE = 200  # pages of the index; keeps each step short, so that a command need not wait long
 _TIDY = "tidy the search index"
+_COMPACT = "compact the file"  # and the index
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class History:
     def __init__(self, database: Database, *, enabled: bool = True) -> None:
         self._database = database
         self._recent = _Recent()
+        self._chores_noted = 0
         self.enabled = enabled
         self.clearings = 0
 
@@ -72,18 +74,17 @@ class History:
     async def reword(self, message_id: str, text: str) -> None:
         """Change what a message says, cut to what fits. One that is not there is not made.
 
+        What it said before is a chore for the next `forget_older_than`, which lets go of every trace of it.
+
         Raises:
             StorageError: it could not be written.
         """
         if not self.enabled:
             return
         kept = (*fitted_text(text), message_id)
+        self._chores_noted += 1
         try:
-            await self._database.run(
-                lambda connection: connection.execute(
-                    "UPDATE messages SET text = ?, whole_bytes = ? WHERE id = ?", kept
-                ).close()
-            )
+            await self._database.run(lambda connection: _reword(connection, kept))
         finally:
             self._recent.stale = True  # where the caller went away, it may have been written all the same
 
@@ -118,13 +119,14 @@ class History:
             StorageError: they are still there, or (the next start will see to it) traces of them are.
         """
         self.clearings += 1
+        self._chores_noted += 1
         gone = await self._database.run(_delete_all)
         self._recent.stale = True
         await self._tidy(compact=True)
         return gone
 
     async def forget_older_than(self, days: int, now: datetime) -> int:
-        """Delete what is older; how much it was. Also ends what an earlier deletion could not finish.
+        """Delete what is older; how much it was. Also ends what a deletion or a rewording left to do.
 
         Raises:
             StorageError: not all of it is gone. The next call goes on.
@@ -134,8 +136,9 @@ class History:
         while step := await self._database.run(lambda connection: _delete_some(connection, limit)):
             gone += step
             self._recent.stale = True
-        if await self._database.run(_has_chore):
-            await self._tidy()
+        chores = await self._database.run(_chores)
+        if chores:
+            await self._tidy(compact=_COMPACT in chores)
         return gone
 
     async def count(self) -> int:
@@ -149,12 +152,19 @@ class History:
         self._recent.replace(page)
 
     async def _tidy(self, *, compact: bool = False) -> None:
-        """Rewrite the search index without the words of what was deleted, then the file and its log."""
+        """Rewrite the search index without the words of what was deleted, then the file and its log.
+
+        The chore stays where another was noted meanwhile: its words may have come too late for this time.
+        """
+        noted = self._chores_noted
         while not await self._database.run(_merge_some):
             pass
         await self._database.scrub(compact=compact)
+        if noted != self._chores_noted:
+            return
+        done = (_TIDY, _COMPACT if compact else _TIDY)
         await self._database.run(
-            lambda connection: connection.execute("DELETE FROM chores WHERE name = ?", (_TIDY,)).close()
+            lambda connection: connection.execute("DELETE FROM chores WHERE name IN (?, ?)", done).close()
         )
 
 
@@ -282,7 +292,7 @@ def _delete_all(connection: sqlite3.Connection) -> int:
     gone = connection.execute("DELETE FROM messages").rowcount
     connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
     connection.execute(trigger)
-    _note_chore(connection)
+    _note_chore(connection, _COMPACT)
     return gone
 
 
@@ -292,16 +302,24 @@ def _delete_some(connection: sqlite3.Connection, limit: str) -> int:
         (limit, _DELETED_AT_ONCE),
     ).rowcount
     if gone:
-        _note_chore(connection)
+        _note_chore(connection, _TIDY)
     return gone
 
 
-def _note_chore(connection: sqlite3.Connection) -> None:
-    connection.execute("INSERT INTO chores VALUES (?) ON CONFLICT DO NOTHING", (_TIDY,))
+def _reword(connection: sqlite3.Connection, kept: tuple[str, int | None, str]) -> None:
+    changed = connection.execute("UPDATE messages SET text = ?, whole_bytes = ? WHERE id = ?", kept).rowcount
+    if changed:
+        # SQLite overwrites what it deletes, but not what it left behind where it moved rows between pages.
+        _note_chore(connection, _COMPACT)
 
 
-def _has_chore(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT 1 FROM chores WHERE name = ?", (_TIDY,)).fetchone() is not None
+def _note_chore(connection: sqlite3.Connection, name: str) -> None:
+    connection.execute("INSERT INTO chores VALUES (?) ON CONFLICT DO NOTHING", (name,))
+
+
+def _chores(connection: sqlite3.Connection) -> set[str]:
+    rows = connection.execute("SELECT name FROM chores WHERE name IN (?, ?)", (_TIDY, _COMPACT))
+    return {row["name"] for row in rows}
 
 
 def _merge_some(connection: sqlite3.Connection) -> bool:

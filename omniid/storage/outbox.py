@@ -238,12 +238,20 @@ class Outbox:
 
         return self._remember(await self._database.run(work))
 
-    async def answer_here(self, command_id: str, reply: Reply, now: datetime) -> Command | None:
-        """Settle a command that still waits in the line; None when it has left it meanwhile."""
+    async def answer_here(
+        self, command_id: str, reply: Reply, now: datetime, *, asked: str | None = None
+    ) -> Command | None:
+        """Settle a command that still waits in the line.
+
+        None when it has left it meanwhile, or says something else by now than what was `asked`: then it
+        waits on as it is. Without `asked`, the reply answers whatever it says.
+        """
 
         def work(connection: sqlite3.Connection) -> Command | None:
             row = _row(connection, command_id, exact=True)
             if row["state"] != State.QUEUED or row["repeat_at"] is not None:
+                return None
+            if asked is not None and asked != row["message"]:
                 return None
             reason = "answered by omniid itself, while the backend was away"
             return self._over(
@@ -275,8 +283,10 @@ class Outbox:
             size = _size(message, json.loads(row["metadata"]))
             if size > row["bytes"]:
                 self._check_room(connection, size - row["bytes"], commands=0)
+            # Only a key asks what it said at first: then the same request is known by it when it comes again.
             connection.execute(
-                "UPDATE commands SET first_message = coalesce(first_message, message), message = ?,"
+                "UPDATE commands SET first_message = CASE WHEN idempotency_key IS NOT NULL"
+                " THEN coalesce(first_message, message) END, message = ?,"
                 " bytes = ?, reason = 'edited', changed_at = ? WHERE id = ?",
                 (message, size, _text(now), row["id"]),
             )
@@ -410,7 +420,8 @@ class Outbox:
     async def forget_old(self, now: datetime) -> None:
         """Forget commands that ended long ago. Looks at every one: not for every moment.
 
-        Where no history is kept: also what those said that have ended and will not be sent again.
+        Where no history is kept: also what those said that have ended and will not be sent again. What an
+        edited command said before leaves the log, too.
         """
 
         def work(connection: sqlite3.Connection) -> None:
@@ -423,8 +434,7 @@ class Outbox:
                 _forget_texts(connection, ENDED, now - _RETRY_WITHIN)
 
         await self._database.run(work)
-        if not self._keeps_text:
-            await self._database.scrub()
+        await self._database.scrub()
 
     async def forget_texts(self, now: datetime) -> None:
         """Forget what commands said, and their answers, that are over: they cannot be sent again then."""

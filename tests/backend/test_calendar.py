@@ -34,6 +34,11 @@ GOING_ON = event("review", at(15, 0, 26), 2)
 LATER = event("concert", at(20, 0, 26))
 FAIR = event("fair", at(9), 56)
 FAR = event("checkup", NOW + timedelta(days=20))
+CONFERENCE = event("Conference", at(9, 0, 30), 56)
+
+
+def days_off(day: int, month: int, days: int) -> Event:
+    return event("days off", datetime(2026, month, day, tzinfo=BERLIN), days * 24, all_day=True)
 
 
 def asked(
@@ -105,6 +110,63 @@ SAID = [
     (calendar.upcoming, "", (TRIP, FAR), "Next is checkup, on Wednesday, 16 December at 3:30 PM."),
     (calendar.upcoming, "", (), "There is nothing on your calendar in the year to come."),
     (calendar.upcoming, "", (GOING_ON,), "There is nothing on your calendar in the year to come."),
+    # What goes on for days is told from when until when, and what has begun only until when.
+    (calendar.agenda, "next week", (CONFERENCE, event("yoga", at(8, 0, 30))),
+     ("You have 2 appointments next week: Conference from Monday at 9 AM until Wednesday at 5 PM, "
+      "and yoga on Monday at 8 AM.")),
+    (calendar.agenda, "in December", (CONFERENCE,),
+     "You have one appointment in December: Conference from Monday at 9 AM until Wednesday at 5 PM."),
+    (calendar.free, "in December", (CONFERENCE,),
+     "You are free in December, but for Conference from Monday at 9 AM until Wednesday at 5 PM."),
+    (calendar.upcoming, "", (CONFERENCE,),
+     "Next is Conference, from Monday at 9 AM until Wednesday at 5 PM."),
+    (calendar.agenda, "this week", (FAIR,),
+     "You have one appointment this week: fair from tomorrow at 9 AM until Sunday at 5 PM."),
+    (calendar.agenda, "in December", (days_off(30, 11, 3),),
+     "You have one appointment in December: days off from Monday until Wednesday."),
+    (calendar.agenda, "this week", (days_off(27, 11, 2),),
+     "You have one appointment this week: days off from tomorrow until Saturday."),
+    (calendar.agenda, "this week", (days_off(25, 11, 3),),
+     "You have one appointment this week: days off until tomorrow."),
+    (calendar.agenda, "this week", (days_off(25, 11, 9),),
+     "You have one appointment this week: days off until Thursday, 3 December."),
+    (calendar.agenda, "this week", (days_off(25, 11, 2), days_off(26, 11, 1)),
+     "You have 2 appointments this week: days off today, all day, and days off today, all day."),
+    (calendar.agenda, "in December", (days_off(30, 12, 5),),
+     ("You have one appointment in December: days off from Wednesday, 30 December "
+      "until Sunday, 3 January.")),
+    (calendar.agenda, "in January", (event("cruise", at(18, 0, 30).replace(month=12), 5 * 24 - 10),),
+     ("You have one appointment in January 2027: cruise from Wednesday, 30 December at 6 PM "
+      "until Monday, 4 January at 8 AM.")),
+    (calendar.agenda, "next week", (days_off(24, 11, 365),),
+     "You have one appointment next week: days off until Tuesday, 23 November."),
+    (calendar.agenda, "next week", (days_off(24, 11, 368),),
+     "You have one appointment next week: days off until Friday, 26 November 2027."),
+    (calendar.agenda, "this week", (event("camp", at(9, 0, 25), 63),),
+     "You have one appointment this week: camp until Saturday at 12 AM."),
+    (calendar.agenda, "this week", (event("camp", at(9, 0, 25), 39),),
+     "You have one appointment this week: camp until 12 AM."),
+    (calendar.agenda, "this week", (event("late call", at(23), 2),),
+     "You have one appointment this week: late call tomorrow at 11 PM."),
+    (calendar.agenda, "today", (event("review", at(9, 0, 26), 56),),
+     "You have one appointment today: review until Saturday at 5 PM."),
+    (calendar.agenda, "tomorrow afternoon", (FAIR,),
+     "You have one appointment tomorrow afternoon: fair until Sunday at 5 PM."),
+    (calendar.agenda, "tomorrow", (event("move", FRIDAY, 24),),
+     "You have one appointment tomorrow: move all day."),
+    # Time is free as long as one appointment does not take up all of it.
+    (calendar.free, "in December", (days_off(8, 12, 1),),
+     "You are free in December, but for days off on Tuesday, 8 December, all day."),
+    (calendar.free, "this week", (days_off(26, 11, 2),),
+     "You are free for the rest of this week, but for days off until tomorrow."),
+    (calendar.free, "next week", (days_off(28, 11, 10),),
+     "You are not free next week: you have days off from Saturday until Monday, 7 December."),
+    (calendar.free, "in December", (event("cruise", at(9, 0, 30), 40 * 24),),
+     "You are not free in December: you have cruise from Monday at 9 AM until Saturday, 9 January at 9 AM."),
+    (calendar.free, "tomorrow morning", (event("hike", at(4), 9),),
+     "You are not free tomorrow morning: you have hike until 1 PM."),
+    (calendar.free, "today", (days_off(26, 11, 1),),
+     "You are not free today: you have days off all day."),
 ]  # fmt: skip
 
 

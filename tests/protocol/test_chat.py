@@ -92,11 +92,11 @@ def unified(kind: str = "email", ui: dict[str, Any] | None = None, **fields: Any
             id="what is shown says it too",
         ),
         pytest.param(
-            unified(message="Your mail was sent.", ui={"content": "Mail sent"}),
+            unified(message="Your mail was sent to Ann.", ui={"content": "Your mail was sent"}),
             "done",
-            "Your mail was sent.",
+            "Your mail was sent to Ann.",
             95,
-            id="less is shown than said",
+            id="what is said has it all",
         ),
         pytest.param(
             unified(message="No.", ui={"content": "The calendar is away"}, success=False),

@@ -710,6 +710,28 @@ def test_letter_h_an_answer_to_an_unknown_question_goes_out_and_its_error_is_not
     assert deadline_of(link) == TIMEOUT_S
 
 
+def test_letter_h_the_deadline_rests_again_where_the_answer_is_not_taken() -> None:
+    link = new_link("c1")
+    receive(link, INTERVENTION, 10)
+    before = deadline_of(link)
+    link.answer(RESOLVED, at(50))
+    assert deadline_of(link) == 50 + TIMEOUT_S
+
+    receive(link, naming(RESOLVED, ERROR), 51)
+
+    assert deadline_of(link) == before
+    link.answer(RESOLVED, at(60))
+    assert deadline_of(link) == 60 + TIMEOUT_S
+
+
+def test_letter_h_who_answers_no_more_waits_for_the_reply_alone() -> None:
+    link = answered()
+    link.leave_questions("c1", at(50))
+    assert deadline_of(link) == 50 + TIMEOUT_S
+    link.leave_questions("unknown", at(60))
+    assert deadline_of(link) == 50 + TIMEOUT_S
+
+
 def test_letter_h_an_answer_after_its_command_is_settled_brings_nothing_back() -> None:
     link = answered()
     receive(link, SUCCESS, 20)
@@ -1243,6 +1265,18 @@ def test_after_a_deadline_a_reply_without_an_id_settles_nobody() -> None:
     assert isinstance(event, MessageArrived)
     (event,) = receive(link, {**SUCCESS, "requestId": "c2"}, TIMEOUT_S + 2)
     assert isinstance(event, CommandSettled)
+
+
+def test_once_the_late_reply_has_come_what_names_nobody_is_the_commands_in_flight() -> None:
+    link = new_link("c1", features=["correlate"])
+    link.advance(at(TIMEOUT_S))
+    receive(link, {**SUCCESS, "requestId": "c1"}, TIMEOUT_S + 1)
+    link.commands([outgoing("c2")], at(TIMEOUT_S + 2))
+
+    (asked,) = receive(link, INTERVENTION, TIMEOUT_S + 3)
+
+    assert isinstance(asked, QuestionAsked)
+    assert asked.command_id == "c2"
 
 
 def test_each_of_several_commands_has_a_deadline_of_its_own() -> None:

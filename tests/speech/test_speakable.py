@@ -117,7 +117,10 @@ def test_figures_are_said_in_english(written: str, spoken: str) -> None:
         ("the 1990s and the 80s", "the 19 nineties and the eighties."),
         ("the 50s, '60s and 70s", "the fifties, sixties and seventies."),
         ("80s music, the 2000s", "eighties music, the 2 thousands."),
-        ("90s, 5s, the 30s timer", "90 seconds, 5 seconds, the 30 seconds timer."),
+        ("for 90s, in ~5s, the 30s timer", "for 90 seconds, in about 5 seconds, the 30 seconds timer."),
+        ("two 6s, 90s, 0.5s, 5 s", "two 6s, 90s, 0.5 seconds, 5 seconds."),
+        ("low 70s to upper 80s, mid-60s", "low seventies to upper eighties, mid-sixties."),
+        ("in the high 40s, lower 30s", "in the high forties, lower thirties."),
         ("100s of AK-47s", "hundreds of AK-47s."),
         ("in 5m, 1.8m, 5 m, 100m", "in 5m, 1.8 metres, 5 metres, 100 metres."),
         (
@@ -192,6 +195,73 @@ def test_what_an_engine_would_drop_or_garble_is_written_out(written: str, spoken
 
 
 @pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("room 3-12, seat 12-3, gate 4-2", "room 3-12, seat 12-3, gate 4-2."),
+        ("Boeing 737-800, Boeing 787-9", "Boeing 737-800, Boeing 787-9."),
+        ("invoice 2026-114, case 2024-05", "invoice 2026-114, case 2024-05."),
+        ("room No. 3-12, Apt. 4-12, room #3-12", "room number 3-12, Apt. 4-12, room number 3-12."),
+        ("rooms 3-12, room 5-7 pm", "rooms 3 to 12, room 5 to 7 pm."),
+        ("12-14 Elm Street, pages 12-15", "12 to 14 Elm Street, pages 12 to 15."),
+        ("2009-10.5, 2000-1,5", "2009-10.5, 2000-1,5."),
+        ("10-4, 100-50, a 50-50 chance", "10-4, 100-50, a 50-50 chance."),
+        ("won 3-2, lost 21-14, a 0-0 draw", "won 3 to 2, lost 21 to 14, a 0 to 0 draw."),
+        ("White won 6-4, 3-6, 7-5", "White won 6 to 4, 3 to 6, 7 to 5."),
+        ("open 9-5, 10-2 pm, 22:00-6:00", "open 9 to 5, 10 to 2 pm, 22 o'clock to 6 o'clock."),
+        ("2020-21, 1914-18, 12/24-12/26", "2020 to 21, 1914 to 18, 12/24 to 12/26."),
+        ("500-1,000 m, 0.5-1 mg, 3-1/2", "500 to 1,000 metres, 0.5 to 1 milligram, 3-1/2."),
+        ("seat 12A-12B, seats 12A-12C", "seat 12A-12B, seats 12A to 12C."),
+        ("John 3:16-18, a 16:9 screen, 3:2", "John 3:16 to 18, a 16:9 screen, 3:2."),
+        (
+            "$10 - $3 = $7, 20 € - 5 € = 15 €",
+            "10 dollars minus 3 dollars = 7 dollars, 20 euros minus 5 euros = 15 euros.",
+        ),
+        ("$100 - $50, 3/$10", "100 dollars - 50 dollars, 3/$10."),
+        ("rooms 101 102 103, codes 100 200 300", "rooms 101 102 103, codes 100 200 300."),
+        ("passport 123 456 789, 12 345 678", "passport 123 456 789, 12 345 678."),
+        ("$12 500, 1 234 567 km, 20 000", "12500 dollars, 1234567 kilometres, 20000."),
+        ("PIN 100 000", "PIN 100 000."),
+    ],
+)
+def test_names_and_scores_are_no_ranges_and_no_thousands(written: str, spoken: str) -> None:
+    assert " ".join(speakable(written, "en")) == spoken
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("gate 10 L, runway 27L, size 10 W", "gate 10 L, runway 27L, size 10 W."),
+        ("7 W 57th St, 1600 L St, 1300 V St", "7 W 57th St, 1600 L St, 1300 V St."),
+        ("flat 2 h, line 4 m, iPhone 5 s", "flat 2 h, line 4 m, iPhone 5 s."),
+        ("5 m a year, 7 m people, 100m users", "5 m a year, 7 m people, 100m users."),
+        ("5 m wide, 300 m away, 3 m", "5 metres wide, 300 metres away, 3 metres."),
+        ("exit 5 km, gate 10 min away", "exit 5 kilometres, gate 10 minutes away."),
+        ("2 L of milk, a 60 W bulb, 3 h later", "2 litres of milk, a 60 watts bulb, 3 hours later."),
+    ],
+)
+def test_a_lone_letter_that_may_be_no_unit_stays(written: str, spoken: str) -> None:
+    assert speakable(written, "en") == [spoken]
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("p<0.05, BMI>30, p < .05", "p less than 0.05, BMI greater than 30, p less than .05."),
+        ("if a<b and c>d", "if a less than b and c greater than d."),
+        ("10<x<20, x<-5", "10 less than x less than 20, x less than minus 5."),
+        ("`a<b`, `x > 5`, `<h1>`", "a less than b, x greater than 5, h1."),
+        ("3 @ $5, @ 5 pm, a@b, @bob", "3 at 5 dollars, at 5 pm, a at b, bob."),
+        ("2*x, a*b, 50%*2", "2 times x, a times b, 50% times 2."),
+        ("Settings > Privacy > Location", "Settings, Privacy, Location."),
+        ("5~10 km", "5 to 10 kilometres."),
+        ("<details open>More</details>, List<String>", "More, List."),
+    ],
+)
+def test_no_sign_is_dropped_that_changes_the_sense(written: str, spoken: str) -> None:
+    assert speakable(written, "en") == [spoken]
+
+
+@pytest.mark.parametrize(
     ("language", "written", "spoken"),
     [
         ("de", "1,5 Mio. €, €3bn, 10-15 €", "1,5 Millionen Euro, 3 Milliarden Euro, 10 bis 15 Euro."),
@@ -215,6 +285,10 @@ def test_what_an_engine_would_drop_or_garble_is_written_out(written: str, spoken
         ("de", "Der 3. Mann, z. B. Harry", "Der 3. Mann, z. B. Harry."),
         ("fr", "Le 27/11/2026 à 9:00", "Le 27 novembre 2026 à 9 heures."),
         ("es-mx", "El 2026-11-27, 3,5 km", "El 27 de noviembre de 2026, 3,5 kilómetros."),
+        ("de", "Zimmer 3-12, Zimmer 101 102 103", "Zimmer 3-12, Zimmer 101 102 103."),
+        ("de", "Hausnummer 3-12, in 5s, in 1990s", "Hausnummer 3-12, in 5 Sekunden, in 1990s."),
+        ("fr", "salle 3-12, chambres 101 102, 12 500", "salle 3-12, chambres 101 102, 12500."),
+        ("es", "sala 3-12, códigos 123 456, 12 500", "sala 3-12, códigos 123 456, 12500."),
         ("ja", "2026-11-27 9:00 $5", "2026-11-27 9:00 $5."),
         (None, "2026-11-27 9:00 $5", "2026-11-27 9:00 $5."),
     ],
@@ -326,6 +400,7 @@ _SCRAPS = [
         "/month",
         "−",
     ),
+    *("room ", "won ", "low ", "5-3", " 100 200", "5s", " L", "<", "@", "`a<b`", " > ", "*", "~5"),
     *("=", "+", "“", "”", "'", "\\", "[^1]", "[x]: y", "\x1b[31m", "\x1b", "\u202e", "\u200b", "x" * 130),
 ]
 _TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(_SCRAPS), max_size=30).map("".join))
@@ -406,6 +481,13 @@ def test_whatever_comes_is_bounded_plain_and_settled(text: str, language: str | 
                 "No. ",
                 "V",
                 "w/",
+                "room 1-",
+                "won 2-1 ",
+                "a<b",
+                "`<a",
+                "`<a `",
+                "1 > A",
+                "@",
                 "the ",
                 " the 10s,",
             ),

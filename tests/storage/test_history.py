@@ -436,6 +436,63 @@ def test_other_words_are_cut_to_what_fits_and_say_so(tmp_path: Path) -> None:
     with_history(tmp_path / "omniid.db", work)
 
 
+def test_what_a_message_said_before_goes_with_every_trace_when_things_are_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "omniid.db"
+
+    async def work(history: History, database: Database) -> None:
+        await chatter(history, 300)
+        for number in range(300):
+            await history.reword(f"m{number}", f"codfish {number}")
+        assert await history.forget_older_than(30, wall()) == 0
+        assert traces(tmp_path) == []
+        assert len(await texts(history, query="codfish")) == 300
+        # Nothing is left of where rows lay before they were moved.
+        assert await database.run(lambda it: it.execute("PRAGMA freelist_count").fetchone()[0]) == 0
+
+    with_history(path, work)
+    assert traces(tmp_path) == []
+
+
+def test_the_next_start_sees_to_what_was_reworded_before_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "omniid.db"
+
+    async def ended(history: History, _: Database) -> None:
+        await history.add(said(1, f"feed the {SECRET}"))
+        await history.reword("m1", "feed the cat")
+
+    async def next_time(history: History, _: Database) -> None:
+        await history.forget_older_than(30, wall())
+        assert traces(tmp_path) == []
+        assert await texts(history, query="cat") == ["feed the cat"]
+
+    with_history(path, ended)
+    assert traces(tmp_path) == ["omniid.db"]
+    with_history(path, next_time)
+    assert traces(tmp_path) == []
+
+
+def test_what_is_reworded_while_things_are_forgotten_goes_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(history: History, database: Database) -> None:
+        await add_all(history, [said(1, "call Bob"), said(2, f"feed the {SECRET}")])
+        scrub = database.scrub
+
+        async def meanwhile(*, compact: bool = False) -> None:
+            await scrub(compact=compact)
+            await history.reword("m2", "feed the cat")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(database, "scrub", meanwhile)
+            await history.reword("m1", "call Ann")
+            await history.forget_older_than(30, wall())
+        assert traces(tmp_path) != []
+        await history.forget_older_than(30, wall())
+        assert traces(tmp_path) == []
+
+    with_history(tmp_path / "omniid.db", work)
+
+
 def test_with_history_off_nothing_is_reworded(tmp_path: Path) -> None:
     async def on(history: History, _: Database) -> None:
         await history.add(said(1, "call Bob"))

@@ -780,6 +780,23 @@ def test_nothing_is_answered_here_by_half_an_id(tmp_path: Path) -> None:
     with_outbox(tmp_path, work)
 
 
+@pytest.mark.parametrize("keeps_text", [True, False])
+def test_an_answer_to_what_a_command_said_before_it_was_edited_is_none(
+    tmp_path: Path,
+    keeps_text: bool,
+) -> None:
+    async def work(outbox: Outbox) -> None:
+        await outbox.add(new("c1", message="What time is it?"), wall())
+        edited = await outbox.edit("c1", "Call Ann", wall(1))
+        assert await outbox.answer_here("c1", REPLY, wall(2), asked="What time is it?") is None
+        assert await outbox.get("c1") == edited
+        done = await outbox.answer_here("c1", REPLY, wall(3), asked="Call Ann")
+        assert done is not None
+        assert done.state is State.DONE
+
+    with_outbox(tmp_path, work, keeps_text=keeps_text)
+
+
 # --- listing and room ---------------------------------------------------------------------------------------
 
 
@@ -888,6 +905,32 @@ def test_an_edit_that_shortens_is_taken_though_the_limits_were_lowered(tmp_path:
 
     with_outbox(tmp_path, before)
     with_outbox(tmp_path, after, Limits(600, 86_400, max_commands=2, max_bytes=100))
+
+
+def test_a_request_that_comes_again_is_known_though_its_command_was_edited(tmp_path: Path) -> None:
+    async def work(outbox: Outbox) -> None:
+        await outbox.add(new("c1", key="k"), wall())
+        for words in ("Send it tomorrow", "Send it on Friday"):
+            await outbox.edit("c1", words, wall(1))
+        again, is_new = await outbox.add(new("c2", key="k"), wall(2))
+        assert (again.id, again.message, is_new) == ("c1", "Send it on Friday", False)
+        with pytest.raises(RefusedError, match="belongs to another command"):
+            await outbox.add(new("c3", key="k", message="Send it tomorrow"), wall(3))
+
+    with_outbox(tmp_path, work)
+
+
+@pytest.mark.parametrize("keeps_text", [True, False])
+def test_what_an_edited_command_said_before_is_gone_from_the_file(tmp_path: Path, keeps_text: bool) -> None:
+    async def work(outbox: Outbox) -> None:
+        await outbox.add(NewCommand("c1", "text", f"Feed the {SECRET}", {}), wall())
+        await outbox.edit("c1", "Feed the cat", wall(1))
+        await outbox.forget_old(wall(2))
+        assert traces(tmp_path) == []
+        assert (await outbox.get("c1")).message == "Feed the cat"
+
+    with_outbox(tmp_path, work, keeps_text=keeps_text)
+    assert traces(tmp_path) == []
 
 
 # --- where no history is kept -------------------------------------------------------------------------------

@@ -244,6 +244,9 @@ class Shell:
     def answer(self, answer: Answer) -> bool:
         raise AssertionError(f"nobody asked: {answer}")
 
+    def leave_questions(self, command_id: str) -> None:
+        raise AssertionError(f"nobody asked about {command_id}")
+
     def wake(self) -> None:
         pass
 

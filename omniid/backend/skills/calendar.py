@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from omniid.backend.diary.events import Diary, Event
-from omniid.backend.skills.days import NoSuchDayError
+from omniid.backend.skills.days import DAY, NoSuchDayError
 from omniid.backend.skills.request import Answer, Request
 from omniid.backend.skills.spans import Span, named
 
 _SPOKEN_EVENTS = 8
 _NEAR_DAYS = 7
+# From here on, a day needs its year.
+_FAR_DAYS = 365
 # How far "what's next" looks, step by step: nearly always the first is enough.
 _AHEAD_DAYS = (_NEAR_DAYS, 92, 366)
 _NO_FOLDER = "I find no calendar on this computer: none of the folders in which I look is there."
@@ -62,7 +64,7 @@ def free(request: Request) -> Answer:
     if not busy:
         return _answer(f"You are free {rest}{span.name}.", diary)
     told = _told(busy, span, request.now)
-    if any(_fills(event, span.start) for event in busy):
+    if any(event.start <= span.start and event.end >= span.end for event in busy):
         return _answer(f"You are not free {span.name}: you have {told}.", diary)
     return _answer(f"You are free {rest}{span.name}, but for {told}.", diary)
 
@@ -117,7 +119,7 @@ def _count(events: Sequence[Event]) -> str:
 def _told(events: Sequence[Event], span: Span, now: datetime) -> str:
     """As many as an ear can take in: "the dentist at 10 AM, and a call at noon"."""
     told = [
-        f"{_titled(event)} {_hours(event, span.start) if span.one_day else _when(event, now)}"
+        f"{_titled(event)} {_hours(event, span.start, now) if span.one_day else _when(event, now)}"
         for event in events
     ]
     spoken = told[:_SPOKEN_EVENTS]
@@ -131,27 +133,62 @@ def _titled(event: Event) -> str:
 
 
 def _when(event: Event, now: datetime) -> str:
-    """The day, and the hour where there is one: "tomorrow at 10 AM"."""
-    if event.start <= now:
-        return _hours(event, now)
-    days = (event.start.date() - now.date()).days
-    day = (
-        f"{event.start:%A}" if days < _NEAR_DAYS else f"{event.start:%A}, {event.start.day} {event.start:%B}"
-    )
-    day = {0: "today", 1: "tomorrow"}.get(days, f"on {day}")
-    return f"{day}, all day" if event.all_day else f"{day} at {_clock(event.start)}"
+    """The days, and the hours where there are any: "tomorrow at 10 AM", "from Monday until Wednesday"."""
+    if event.start > now:
+        begins = _moment(event.start, event, now)
+        if _lasts(event):
+            return f"from {begins} until {_end(event, now)}"
+        begins = begins if event.start.date() <= now.date() + DAY else f"on {begins}"
+        return f"{begins}, all day" if event.all_day else begins
+    if event.all_day and _last_day(event) <= now.date():
+        return "today, all day"
+    return f"until {_end(event, now)}"
 
 
-def _hours(event: Event, since: datetime) -> str:
-    """The hours of the day of `since` that it takes up, from `since` on."""
+def _hours(event: Event, since: datetime, now: datetime) -> str:
+    """The hours of the day of `since` that it takes up, from `since` on; and the day, where it ends later."""
     if _fills(event, since):
         return "all day"
-    return f"until {_clock(event.end)}" if event.start < since < event.end else f"at {_clock(event.start)}"
+    if not event.start < since < event.end:
+        return f"at {_clock(event.start)}"
+    ends_then = _last_day(event) == since.date()
+    return f"until {_clock(event.end) if ends_then else _end(event, now)}"
 
 
 def _fills(event: Event, since: datetime) -> bool:
-    """Whether it takes up a whole day, be it as one of several."""
-    return event.all_day or event.start.date() < since.date() < event.end.date()
+    """Whether it takes up the whole day of `since`, be it as one of several."""
+    midnight = since.replace(hour=0, minute=0, second=0, microsecond=0)
+    return event.all_day or (event.start <= midnight and event.end >= midnight + DAY)
+
+
+def _lasts(event: Event) -> bool:
+    """Whether it goes on for days. What only goes on into the night does not."""
+    return _last_day(event) > event.start.date() if event.all_day else event.end - event.start >= DAY
+
+
+def _last_day(event: Event) -> date:
+    """What ends at midnight ends with the day before."""
+    return max(event.start.date(), (event.end - datetime.resolution).date())
+
+
+def _end(event: Event, now: datetime) -> str:
+    if not event.all_day and _last_day(event) == now.date():
+        return _clock(event.end)
+    return _moment(event.end, event, now)
+
+
+def _moment(moment: datetime, event: Event, now: datetime) -> str:
+    """Its beginning or its end: "Monday at 9 AM", and "Monday" where it lasts all day."""
+    if event.all_day:
+        return _day(min(moment.date(), _last_day(event)), now.date())
+    return f"{_day(moment.date(), now.date())} at {_clock(moment)}"
+
+
+def _day(day: date, today: date) -> str:
+    days = (day - today).days
+    if days < _NEAR_DAYS:
+        return {0: "today", 1: "tomorrow"}.get(days, f"{day:%A}")
+    return f"{day:%A}, {day.day} {day:%B}{f' {day.year}' if days >= _FAR_DAYS else ''}"
 
 
 def _clock(moment: datetime) -> str:
