@@ -71,7 +71,7 @@ _WAITS_FOR = {
     "offline": "the link to be opened",
     "connecting": "the link, which is being opened",
     "waiting": "the link, which is tried again by itself",
-    "needs_token": "a new token: run `omniid auth login`",
+    "needs_token": "a new token: see `omniid auth status`",
     "stopped": "the link, which has stopped: see `omniid status`",
 }
 _NO_QUESTION = "There is no open question {id!r}. `omniid reply` (GET /v1/questions) lists them."
@@ -141,8 +141,8 @@ class CommandVerbs:
     async def _settled(self, command_id: str, wait_s: float, known: str | None = None) -> CommandView:
         """The command once it has its word; as it is when the time is up, or something is asked.
 
-        `known`: the questions of the command's that the caller knows, by their ids with commas between; None:
-        it does not care for any.
+        `known`: the questions that the caller knows, by their ids with commas between; None: it does not care
+        for any. Those of other commands do not count; one that belongs to none may be about this one.
         """
         settled = asyncio.Event()
 
@@ -150,7 +150,7 @@ class CommandVerbs:
             match event:
                 case CommandMoved() if event.command_id == command_id and _has_word(event.state):
                     settled.set()
-                case QuestionPosed() if known is not None and event.command_id == command_id:
+                case QuestionPosed() if known is not None and event.command_id in {command_id, None}:
                     settled.set()
                 case _:
                     pass
@@ -165,10 +165,9 @@ class CommandVerbs:
     def _asks_anew(self, command_id: str, known: str | None) -> bool:
         if known is None:
             return False
+        of_it = {command_id, None}
         questions = self._assistant.questions.values()
-        asked = {
-            each.id for each in questions if each.asked.command_id == command_id and not each.is_answered
-        }
+        asked = {each.id for each in questions if each.asked.command_id in of_it and not each.is_answered}
         return bool(asked - set(known.split(",")))
 
     async def command_edit(self, call: Call) -> CommandView:

@@ -7,11 +7,18 @@ from urllib.parse import urlsplit
 
 from omniid import host
 from omniid.config import Settings
-from omniid.credentials import Credentials, CredentialsError, Sources, Token
+from omniid.credentials import CREDENTIAL, Credentials, CredentialsError, Origin, Sources, Token
 from omniid.events import Event, LinkOpened, LinkStopped
 
 State = Literal["none", "ready", "refused", "missing", "failed"]
 _LOGIN = "Run `omniid auth login` with a token that it takes."
+# The token that was kept by `auth login` comes after these, and would not be used.
+_ADVICE: dict[Origin, str] = {
+    "token_command": "See that backend.token_command prints one that it takes, then run `omniid reconnect`.",
+    "configuration": "Change backend.token or OMNIID_TOKEN and start omniid again.",
+    "systemd credential": f"Change the systemd credential {CREDENTIAL} and restart the service.",
+}
+NOT_NEEDED = "The backend here is omniid's own, and needs none."
 
 
 def sources(settings: Settings) -> Sources:
@@ -65,10 +72,16 @@ class Authority:
                 pass
 
     def view(self) -> tuple[State, str | None, str | None]:
-        """The state, where the token comes from, and what to do."""
+        """The state, where the token comes from, and what to do or to know."""
+        if self._credentials is None:
+            return "none", None, NOT_NEEDED
         if self._problem is not None:
             return "failed", None, self._problem
         origin = None if self._token is None else self._token.origin
         if self._refused:
-            return "refused" if origin else "missing", origin, _LOGIN
+            return (
+                ("missing", None, _LOGIN)
+                if origin is None
+                else ("refused", origin, _ADVICE.get(origin, _LOGIN))
+            )
         return "ready" if origin else "none", origin, None

@@ -22,6 +22,11 @@ class State(StrEnum):
     CANCELLED = "cancelled"
     DROPPED = "dropped"  # given up by the user after it was uncertain or had failed
 
+    @property
+    def words(self) -> str:
+        """What follows "the command is"."""
+        return "waiting for a sign-in" if self is State.NEEDS_AUTH else self.value
+
 
 ON_THE_WIRE = frozenset({State.SENDING, State.WAITING})
 ENDED = frozenset({State.DONE, State.FAILED, State.REJECTED, State.EXPIRED, State.CANCELLED, State.DROPPED})

@@ -95,7 +95,7 @@ def test_a_token_that_is_refused_twice_waits_for_another_and_says_so(tmp_path: P
         ):
             stopped = await house.until_seen(LinkStopped)
             assert stopped.needs_token
-            assert "omniid auth login" in stopped.reason
+            assert "omniid auth status" in stopped.reason
             assert house.assistant.snapshot().link == "needs_token"
             house.session.wake()  # a command that is accepted is no reason to be refused again
             dialled = len(house.of(LinkDialling))

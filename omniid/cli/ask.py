@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import queue
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from omniid.cli import sign_in
-from omniid.cli.output import JsonFlag, exit_code, outcome, print_json, printable
+from omniid.cli.output import (
+    JsonFlag,
+    exit_code,
+    fitted,
+    link_words,
+    one_line,
+    outcome,
+    print_json,
+    printable,
+)
 from omniid.cli.reply import show_all
-from omniid.control.client import Client
-from omniid.errors import EXIT_QUEUED
+from omniid.control.client import AnswerLostError, Client
+from omniid.errors import EXIT_QUEUED, NotRunningError, OmniidError
 
 _DEFAULT_WAIT_S = 60.0
-_SHORTEST_WAIT_S = 0.1
-_MOST_OPEN = 50  # questions at a time
+_WHERE_IT_WILL_BE = "Its answer will be in `omniid history`."
 
 
 def ask(
@@ -38,11 +51,12 @@ def ask(
     """
     message = sys.stdin.read() if text == "-" else text
     client = Client()
+    happenings = _Happenings(client) if wait else None  # from here on nothing is missed
     command = client.call("POST", "/v1/commands", {"message": message, "source": "ask"}, key=key)
     if not json_:
         print(command["id"], file=sys.stderr, flush=True)
-    if wait:
-        command = _answered(client, command["id"], wait)
+    if happenings is not None:
+        command = _answered(client, command["id"], happenings, time.monotonic() + wait)
     if json_:
         print_json(command)
     elif command["state"] == "needs_auth":
@@ -50,28 +64,127 @@ def ask(
     else:
         print(outcome(command))
         if exit_code(command) == EXIT_QUEUED:
-            print(_why_it_waits(client), file=sys.stderr)
+            for line in _why_it_waits(client, command["id"]):
+                print(line, file=sys.stderr)
     raise typer.Exit(exit_code(command))
 
 
-def _answered(client: Client, command_id: str, wait_s: float) -> dict[str, Any]:
-    """The command when it is settled or the time is up; what the backend asks meanwhile is shown."""
-    until = time.monotonic() + wait_s
-    shown: list[str] = []
-    while True:
-        left_s = max(0.0, until - time.monotonic())
-        path = f"/v1/commands/{command_id}?wait_s={left_s:.1f}&or_asked={','.join(shown)}"
-        command = client.call("GET", path, wait_s=left_s)
-        if exit_code(command) != EXIT_QUEUED or left_s < _SHORTEST_WAIT_S:
-            return command
-        asked = client.call("GET", "/v1/questions")["questions"]
-        new = [each for each in asked if each["command_id"] == command_id and each["id"] not in shown]
+class _Happenings:
+    """What happens, as the event stream tells it: read on a thread, since a stream cannot be waited for."""
+
+    def __init__(self, client: Client) -> None:
+        """Begin to read.
+
+        Raises:
+            NotRunningError: no daemon answers.
+        """
+        events = client.events()
+        next(events)  # the snapshot
+        self._events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._read, args=(events,), name="events", daemon=True).start()
+
+    def next(self, until: float) -> dict[str, Any] | None:
+        """The next event; None when the stream has ended.
+
+        Raises:
+            Empty: there was none until then, in monotonic seconds.
+        """
+        return self._events.get(timeout=max(0.0, until - time.monotonic()))
+
+    def _read(self, events: Iterator[dict[str, Any]]) -> None:
+        with contextlib.suppress(OmniidError, OSError, http.client.HTTPException):
+            for event in events:
+                self._events.put(event)
+        self._events.put(None)
+
+
+class _Questions:
+    """What the backend asks while a command waits: shown whenever it is asked, and not as a reminder.
+
+    What belongs to no command may well be about this one.
+    """
+
+    def __init__(self, client: Client, command_id: str) -> None:
+        self._client = client
+        self._asked_for = {command_id, None}
+        self._shown: set[str] = set()
+        self._answered: set[str] = set()
+
+    def on(self, event: dict[str, Any]) -> None:
+        data = event["data"]
+        match event["event"]:
+            case "question_answered" if data["question_id"] in self._shown:
+                self._answered.add(data["question_id"])
+            case "answer_acknowledged" if not data["accepted"] and self._answered:
+                why = f": {one_line(data['text'])}" if data["text"] else "."
+                print(fitted(f"Your answer was not taken{why}", 0), file=sys.stderr, flush=True)
+            case "question_posed" if data["command_id"] in self._asked_for:
+                self._show(data["question_id"])
+            case _:
+                pass
+
+    def _show(self, question_id: str) -> None:
+        if question_id in self._shown - self._answered:
+            return
+        asked = self._client.call("GET", "/v1/questions")["questions"]
+        new = [each for each in asked if each["id"] == question_id]
         if new:
+            self._shown.add(question_id)
+            self._answered.discard(question_id)
             show_all(new, file=sys.stderr)
-        shown = [*shown, *(each["id"] for each in new)][-_MOST_OPEN:]
 
 
-def _why_it_waits(client: Client) -> str:
+def _answered(client: Client, command_id: str, happenings: _Happenings, until: float) -> dict[str, Any]:
+    """The command when it is settled or the time is up; what the backend asks meanwhile is shown.
+
+    Raises:
+        AnswerLostError: the daemon ended meanwhile.
+    """
+    path = f"/v1/commands/{command_id}"
+    try:
+        command = client.call("GET", path)
+        if exit_code(command) != EXIT_QUEUED:
+            return command
+        if not _follow(happenings, command_id, _Questions(client, command_id), until):
+            left_s = max(0.0, until - time.monotonic())
+            return client.call("GET", f"{path}?wait_s={left_s:.1f}", wait_s=left_s)
+        return client.call("GET", path)
+    except NotRunningError as error:
+        # It was accepted: this is not to be taken for a daemon that never had it.
+        raise AnswerLostError(
+            f"The daemon ended before the command was answered. {error.message} The command is kept: "
+            "see `omniid outbox list --all` before you ask again."
+        ) from error
+
+
+def _follow(happenings: _Happenings, command_id: str, questions: _Questions, until: float) -> bool:
+    """Wait until the command is settled or the time is up; False where the events ended before that."""
+    while True:
+        try:
+            event = happenings.next(until)
+        except queue.Empty:
+            return True
+        if event is None:
+            return False
+        data = event["data"]
+        moved = event["event"] == "command_moved" and data["command_id"] == command_id
+        if moved and exit_code(data) != EXIT_QUEUED:
+            return True
+        questions.on(event)
+
+
+def _why_it_waits(client: Client, command_id: str) -> list[str]:
+    asked = client.call("GET", "/v1/questions")["questions"]
+    own = [f"omniid reply {each['id']}" for each in asked if each["command_id"] == command_id]
+    if own:
+        return [f"It waits for your answer: {', '.join(own)}", _WHERE_IT_WILL_BE]
+    loose = [each for each in asked if each["command_id"] is None and each["kind"] != "confirmation"]
+    if loose:
+        names = ", ".join(f"omniid reply {each['id']}" for each in loose)
+        return [f"The backend waits for your answer: {names}", _WHERE_IT_WILL_BE]
     status = client.call("GET", "/v1/status")
+    if status["link"] == "ready":
+        return [_WHERE_IT_WILL_BE]
     reason = f": {status['link_reason']}" if status["link_reason"] else ""
-    return printable(f"The link to {status['backend']} is {status['link'].replace('_', ' ')}{reason}.")
+    link = f"The link to {status['backend']} is {link_words(status['link'])}{reason}."
+    return [printable(link), _WHERE_IT_WILL_BE]

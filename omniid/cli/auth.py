@@ -126,9 +126,9 @@ def done(id_: SignInId = None, *, json_: JsonFlag = False) -> None:
         case 0:
             print("No command waited for it.")
         case 1:
-            print("1 command goes out again.")
+            print("1 command goes out again. Its answer will be in `omniid history`.")
         case count:
-            print(f"{count} commands go out again.")
+            print(f"{count} commands go out again. The answers will be in `omniid history`.")
     if answer["sign_ins"]:
         print("There is more to sign in to: see `omniid auth status`.")
 
@@ -182,11 +182,14 @@ def _tell_what_goes_before(where: Sources) -> None:
 def _looked_up() -> dict[str, Any]:
     """What the daemon would find, in the form of its own answer."""
     from omniid import config  # noqa: PLC0415 light verbs do without these
-    from omniid.authority import sources  # noqa: PLC0415
+    from omniid.authority import NOT_NEEDED, sources  # noqa: PLC0415
     from omniid.credentials import Credentials, CredentialsError  # noqa: PLC0415
 
+    settings = config.load_default()
+    if settings.route == "embedded":
+        return _view("none", None, NOT_NEEDED)
     try:
-        token = asyncio.run(Credentials(sources(config.load_default())).find())
+        token = asyncio.run(Credentials(sources(settings)).find())
     except CredentialsError as error:
         return _view("failed", None, error.message)
     if token is None:

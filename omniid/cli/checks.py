@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from omniid import browser, config, host, probing
+from omniid.cli.output import link_words
 from omniid.config import Settings
 from omniid.control.client import Client
 from omniid.errors import ConfigError, NotRunningError, OmniidError
@@ -190,7 +191,7 @@ def _key(status: dict[str, Any], settings: Settings) -> Finding:
 
 
 def _link(status: dict[str, Any], socket: Path) -> Finding:
-    link = f"backend {status['backend']}: {status['link']}"
+    link = f"backend {status['backend']}: {link_words(status['link'])}"
     if status["link"] != "ready":
         advice = f"{status['link_reason'] or 'It has only just started'}. Commands wait meanwhile."
         return Finding("daemon", "problem", f"pid {status['pid']}, {link}", advice)
@@ -201,4 +202,6 @@ def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except OmniidError as error:
-        return Finding(name, "problem", "none" if "missing" in error.code else "unusable", error.message)
+        return Finding(
+            name, "problem", "none" if error.code == "model_missing" else "unusable", error.message
+        )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from omniid.cli.output import JsonFlag, fitted, print_json
+from omniid.cli.output import JsonFlag, fitted, print_json, printable
 from omniid.errors import EXIT_FAILED
 
 if TYPE_CHECKING:
@@ -46,6 +46,6 @@ def doctor(
 
 
 def _print(finding: Finding) -> None:
-    print(fitted(f"{_MARKS[finding.verdict]:<8} {finding.name:<14} {finding.detail}", _INDENT))
+    print(fitted(f"{_MARKS[finding.verdict]:<8} {finding.name:<14} {printable(finding.detail)}", _INDENT))
     if finding.advice:
-        print(fitted(" " * _INDENT + finding.advice, _INDENT))
+        print(fitted(" " * _INDENT + printable(finding.advice), _INDENT))

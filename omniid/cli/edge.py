@@ -1,7 +1,7 @@
 """`omniid listen EDGE` and `hush` as keys are bound to them, without the weight of a command line parser.
 
 Between the key and the microphone, or silence, stands the start of this process. So these forms are served by
-a bare request; everything else, every error included, is left to the full command line.
+a bare request; everything else is left to the full command line. Only a refusal costs its client's weight.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ def try_edge(arguments: list[str]) -> bool:
             return False
         answer = _ask(connection, request)
     if not answer.startswith(b"HTTP/1.1 200 "):
-        # Not repeated: a toggle that is done twice is undone.
-        sys.exit("omniid: the daemon did not do it; its log or `omniid status` may say why.")
+        sys.exit(_why_not(answer))  # not repeated: a toggle that is done twice is undone
     for state, words in STATES.items():
         if f'"capture":"{state}"'.encode() in answer:
             print(words)
@@ -63,6 +62,23 @@ def _ask(connection: socket.socket, request: str) -> bytes:
     except OSError:
         return b""
     return b"".join(pieces)
+
+
+def _why_not(answer: bytes) -> int:
+    """Print the daemon's own sentence; the exit code for it, as the full command line has it."""
+    import json  # noqa: PLC0415 only when something is wrong
+
+    from omniid.control.client import refusal  # noqa: PLC0415
+    from omniid.errors import EXIT_FAILED  # noqa: PLC0415
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    try:
+        error = refusal(json.loads(body), int(head.split(maxsplit=2)[1]))
+    except (ValueError, IndexError, AttributeError):  # the daemon went away in the middle
+        print("omniid: the daemon did not do it; its log or `omniid status` may say why.", file=sys.stderr)
+        return EXIT_FAILED
+    print(f"omniid: {error.message}", file=sys.stderr)
+    return error.exit_code
 
 
 def main() -> None:

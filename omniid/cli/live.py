@@ -78,10 +78,9 @@ def _follow(events: Iterator[dict[str, Any]], take_id: str, screen: _Screen, cli
             case "capture_ended":
                 screen.level(None)
             case "confirmation_asked":
-                screen.settle(
-                    f"Did you say: {data['text']}\nTap the key or say yes; no, or nothing, drops it."
-                )
-            case "confirmation_answered" if not data["accepted"]:
+                screen.settle(f"Did you say: {data['text']}\n{_how_to_confirm(client)}")
+            case "confirmation_answered" if data["take_id"] == take_id and not data["accepted"]:
+                screen.settle("Not sent.")
                 return EXIT_FAILED
             case "take_empty":
                 screen.settle(_REASONS.get(data["reason"], data["reason"]))
@@ -90,7 +89,9 @@ def _follow(events: Iterator[dict[str, Any]], take_id: str, screen: _Screen, cli
                 failed_before = True
             case "take_recognised":
                 recognised = True
-            case "question_answered" | "confirmation_answered" if recognised:
+            case "question_answered" | "confirmation_answered" if (
+                recognised and data.get("take_id") != take_id
+            ):
                 screen.settle("Answered.")
                 return EXIT_DONE
             case "take_failed" | "take_given_up" | "command_refused":
@@ -101,7 +102,14 @@ def _follow(events: Iterator[dict[str, Any]], take_id: str, screen: _Screen, cli
                 return _await_answer(client, data["command_id"])
             case _:
                 pass
+    screen.settle("What came of it was not seen: `omniid outbox list --all` shows what was sent.")
     return EXIT_FAILED
+
+
+def _how_to_confirm(client: Client) -> str:
+    if client.call("GET", "/v1/status")["hotkey"]["backend"] is None:
+        return "Run `omniid reply yes` elsewhere to send it; no, or nothing, drops it."
+    return "Tap the key or say yes; no, or nothing, drops it."
 
 
 def _await_answer(client: Client, command_id: str) -> int:

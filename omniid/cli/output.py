@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import textwrap
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -35,12 +36,46 @@ def one_line(text: str) -> str:
     return printable(text).replace("\n", "\\n").replace("\t", " ")
 
 
-def fitted(line: str, indent: int) -> str:
-    """A line broken between words where the terminal ends; as it is where nobody looks at it."""
+def fitted(text: str, indent: int) -> str:
+    """Lines broken between words where the terminal ends; unbroken where nobody looks at them.
+
+    All but the first are indented. Of those, one that begins with a space is to be copied, and never broken.
+    """
+    first, *rest = text.split("\n")
+    margin = " " * indent
+    return "\n".join(
+        [
+            _filled(first, "", margin),
+            *(
+                (margin + line).rstrip() if line[:1] in {"", " "} else _filled(line, margin, margin)
+                for line in rest
+            ),
+        ]
+    )
+
+
+def _filled(line: str, before: str, margin: str) -> str:
     if not sys.stdout.isatty():
-        return line
-    width = max(shutil.get_terminal_size().columns, 2 * indent)
-    return textwrap.fill(line, width, subsequent_indent=" " * indent, break_on_hyphens=False)
+        return before + line
+    width = max(shutil.get_terminal_size().columns, 2 * len(margin))
+    return textwrap.fill(line, width, initial_indent=before, subsequent_indent=margin, break_on_hyphens=False)
+
+
+def moment(at: str) -> str:
+    """A moment as the API gives it, to the minute, in the reader's own time."""
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def state_words(state: str, count: int = 1) -> str:
+    """The state that so many commands have, as one would say it."""
+    if state == "needs_auth":
+        return "waits for a sign-in" if count == 1 else "wait for a sign-in"
+    return state
+
+
+def link_words(link: str) -> str:
+    """The state of the link to the backend, as one would say it."""
+    return "waiting for a token" if link == "needs_token" else link
 
 
 def duration(seconds: float) -> str:
@@ -81,7 +116,8 @@ def outcome(command: dict[str, Any]) -> str:
                 f"Not answered yet; it is {command['state']} and nothing is lost. See `omniid outbox list`."
             )
         case state:
-            return words or f"The command is {state}: {command['reason']}."
+            reason = f": {command['reason']}" if command["reason"] else ""
+            return words or f"The command is {state}{reason}."
 
 
 def _where_to_sign_in(reply: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 from omniid.cli.output import duration, outcome, printable
 from omniid.control.client import Client
@@ -45,10 +46,13 @@ def show(sign_in: dict[str, Any], *, named: bool = False) -> None:
     if address:
         print(printable(address))
     print(_where_it_is(sign_in))
+    is_here = sign_in["opening"] or sign_in["opened"]
+    if url is not None and url.startswith("http:") and not is_here:
+        print(_from_elsewhere(url))
     print(_what_waits(sign_in))
     which = f" {printable(sign_in['id'])}" if named else ""
     print(f"When you have signed in, run `omniid auth done{which}`.")
-    code = None if url is None or sign_in["opening"] or sign_in["opened"] else _code(url)
+    code = None if url is None or is_here else _code(url)
     if code:
         print(code)
 
@@ -59,11 +63,19 @@ def _where_it_is(sign_in: dict[str, Any]) -> str:
     if sign_in["state"] == "refused":
         return "You did not sign in. `omniid auth open` opens another page."
     if sign_in["opening"]:
-        asked = "Another page is asked for, and opens in your browser."
+        asked = "Another page is asked for, and opens in your browser; `omniid auth status` shows it, too."
         return "It is being opened in your browser." if sign_in["url"] else asked
     if sign_in["opened"]:
         return "It is open in your browser."
     return "`omniid auth open` opens the page in your browser."
+
+
+def _from_elsewhere(url: str) -> str:
+    """How another machine's browser reaches a page of this one, which alone may be `http`."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = parts.port or 80
+    return f"From another machine, run this there first: ssh -L {port}:{host}:{port} THIS-MACHINE"
 
 
 def _what_waits(sign_in: dict[str, Any]) -> str:

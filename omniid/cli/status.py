@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from omniid.cli.output import JsonFlag, duration, fitted, print_json, printable
+from omniid.cli.output import JsonFlag, duration, fitted, link_words, print_json, printable, state_words
 from omniid.control.client import Client
 
 _SETTLED = ("done", "failed", "cancelled", "dropped")
@@ -23,7 +23,7 @@ def status(*, json_: JsonFlag = False) -> None:
 def _lines(status: dict[str, Any]) -> list[str]:
     reason = f" ({printable(status['link_reason'])})" if status["link_reason"] else ""
     open_ = {state: count for state, count in status["outbox"].items() if state not in _SETTLED}
-    waiting = ", ".join(f"{count} {state}" for state, count in open_.items()) or "empty"
+    waiting = ", ".join(f"{count} {state_words(state, count)}" for state, count in open_.items()) or "empty"
     workers = ", ".join(
         f"{name} {'pid ' + str(worker['pid']) if worker['running'] else 'not running'}"
         for name, worker in status["workers"].items()
@@ -31,7 +31,7 @@ def _lines(status: dict[str, Any]) -> list[str]:
     return [
         f"omniid is {status['headline']}",
         f"  daemon      pid {status['pid']}, version {status['version']}, up {duration(status['uptime_s'])}",
-        f"  backend     {printable(status['backend'])}: {status['link'].replace('_', ' ')}{reason}",
+        f"  backend     {printable(status['backend'])}: {link_words(status['link'])}{reason}",
         *_open_matters(status),
         f"  microphone  {_microphone(status)}",
         f"  key         {_key(status['hotkey'])}",
@@ -39,17 +39,8 @@ def _lines(status: dict[str, Any]) -> list[str]:
         *(["  voice       muted; `omniid unmute` lets it speak again"] if status["muted"] else []),
         f"  outbox      {waiting}",
         f"  processes   {workers}",
-        *_problems(status["problems"]),
+        *(f"  problem     {part}: {printable(text)}" for part, text in status["problems"].items()),
     ]
-
-
-def _problems(problems: dict[str, str]) -> list[str]:
-    """Each with its lines; what follows the first is to be copied, and stands as it is."""
-    lines = []
-    for part, text in problems.items():
-        first, *rest = printable(text).splitlines() or [""]
-        lines += [f"  problem     {part}: {first}", *(f"              {line}" for line in rest)]
-    return lines
 
 
 def _microphone(status: dict[str, Any]) -> str:

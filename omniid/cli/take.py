@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from omniid.cli.output import JsonFlag, print_json
-from omniid.control.client import Client
+from omniid.cli.output import JsonFlag, moment, print_json
+from omniid.control.client import Client, in_path
 
 app = typer.Typer(help="Takes that were not understood: try again, or delete.", no_args_is_help=True)
 
@@ -24,7 +24,7 @@ def list_(*, json_: JsonFlag = False) -> None:
         print_json(takes)
         return
     for take in takes:
-        print(f"{take['id']}  {take['recorded_at'][:16].replace('T', ' ')} UTC  {take['duration_s']:.1f} s")
+        print(f"{take['id']}  {moment(take['recorded_at'])}  {take['duration_s']:.1f} s")
     if not takes:
         print("No take is kept.")
 
@@ -38,12 +38,16 @@ def retry(
     ] = None,
 ) -> None:
     """Recognise a take again; what it says becomes a command as if it had just been spoken."""
-    Client().call("POST", f"/v1/takes/{id_}/retry", {"profile": profile})
+    Client().call("POST", f"{_path(id_)}/retry", {"profile": profile})
     print("Recognising it again; `omniid events` shows what comes of it.")
 
 
 @app.command()
 def drop(id_: Id = "last") -> None:
     """Delete a take now."""
-    Client().call("POST", f"/v1/takes/{id_}/drop")
+    Client().call("POST", f"{_path(id_)}/drop")
     print("Deleted.")
+
+
+def _path(id_: str) -> str:
+    return f"/v1/takes/{in_path(id_, 'take', 'omniid take list')}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -16,13 +17,16 @@ from omniid.errors import (
     EXIT_REFUSED,
     EXIT_UNCERTAIN,
     EXIT_USAGE,
+    BadRequestError,
+    NotFoundError,
     NotRunningError,
     OmniidError,
 )
 
 _ANSWER_WITHIN_S = 20.0
 _REFUSED = {403, 409, 507}
-_USAGE = {400, 404, 405, 413, 422}
+_USAGE = {400, 405, 413, 422}
+_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class DaemonError(OmniidError):
@@ -106,7 +110,7 @@ class Client:
         finally:
             connection.close()
         if response.status >= http.client.BAD_REQUEST:
-            raise _refusal(answer, response.status)
+            raise refusal(answer, response.status)
         return answer
 
     def events(self, since: int | None = None, timeout_s: float | None = None) -> Generator[dict[str, Any]]:
@@ -126,7 +130,7 @@ class Client:
             raise self._not_running() from error
         try:
             if response.status >= http.client.BAD_REQUEST:
-                raise _refusal(json.loads(response.read()), response.status)
+                raise refusal(json.loads(response.read()), response.status)
             yield from _parse_sse(response)
         finally:
             connection.close()
@@ -137,7 +141,22 @@ class Client:
         )
 
 
-def _refusal(answer: dict[str, Any], status: int) -> DaemonError:
+def in_path(id_: str, kind: str, listed_by: str) -> str:
+    """An id that a person typed, as it may stand in a path. `kind` and `listed_by` are for the sentence.
+
+    Raises:
+        BadRequestError: it is empty.
+        NotFoundError: it has characters that no id has, and would name another path.
+    """
+    if not id_.strip():
+        raise BadRequestError(f"The id of the {kind} is empty. `{listed_by}` shows the ids.")
+    if not _ID.fullmatch(id_):
+        raise NotFoundError(f"There is no {kind} {id_!r}. `{listed_by}` shows them.")
+    return id_
+
+
+def refusal(answer: dict[str, Any], status: int) -> DaemonError:
+    """The error that a refused request's answer, a problem of RFC 9457, stands for."""
     return DaemonError(str(answer.get("detail")), code=str(answer.get("code")), status=status)
 
 

@@ -55,7 +55,7 @@ class Evdev:
         try:
             watch = FolderWatch(self._folder)
         except OSError as error:
-            raise HotkeyError(f"There are no keyboards to read ({error}).", code="no_keyboard") from error
+            raise HotkeyError(_not_watched(self._folder, error), code="no_keyboard") from error
         with (
             watch,
             FilteredKeys(owners, keys) as filtered,
@@ -221,6 +221,12 @@ def bitmap(codes: Iterable[int]) -> bytes:
     """A set of numbers in the kernel's form: the lowest in the first byte's lowest bit, in whole words."""
     number = sum(1 << code for code in set(codes))
     return number.to_bytes(-(-number.bit_length() // 64) * 8, "little")
+
+
+def _not_watched(folder: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"There are no keyboards to read: {folder} is not there."
+    return f"The keyboards in {folder} cannot be watched: {error.strerror}."
 
 
 def _no_access(folder: Path) -> HotkeyError:

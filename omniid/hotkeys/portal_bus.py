@@ -58,9 +58,10 @@ class Desktop:
         except (TimeoutError, *_BUS_ERRORS) as error:
             if bus is not None:
                 bus.disconnect()
-            raise _no_portal(
-                f"the session bus does not answer: {str(error) or type(error).__name__}"
-            ) from error
+            log.debug("the session bus cannot be used", error=str(error) or type(error).__name__)
+            hangs = isinstance(error, TimeoutError)
+            why = "the session bus does not answer" if hangs else "there is no session bus"
+            raise _no_portal(why) from error
         # Gathered, because the library hands on whatever exception ended the connection.
         lost = self._bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
         self._lost = asyncio.gather(lost, return_exceptions=True)

@@ -37,7 +37,7 @@ def classify_status(status: int) -> Retry:
 def advise(status: int) -> str:
     """What to do about a handshake that was answered with this HTTP status."""
     if status in _NEEDS_TOKEN:
-        return "it wants another token; run `omniid auth login`"
+        return "it wants another token; see `omniid auth status`"
     if status == 429 or status >= 500:  # noqa: PLR2004 HTTP statuses
         return "it is busy or broken, and is tried again"
     return "it is no WebSocket there; check backend.url"

@@ -232,7 +232,9 @@ class Outbox:
         def work(connection: sqlite3.Connection) -> Command:
             current = State(_row(connection, command_id, exact=True)["state"])
             if to is State.QUEUED and current in _ONLY_BY_RETRY:
-                raise NotAllowedError(f"Command {command_id} is {current}; only a retry sends it again.")
+                raise NotAllowedError(
+                    f"Command {command_id} is {current.words}; only a retry sends it again."
+                )
             moved = _step(connection, command_id, to, now, reason=reason, reply=reply, repeat=repeat)
             return self._over(connection, moved)
 
@@ -274,7 +276,7 @@ class Outbox:
             row = _row(connection, command_id)
             if row["state"] != State.QUEUED:
                 raise NotAllowedError(
-                    f"Command {row['id']} is {row['state']}; only a queued one can be edited."
+                    f"Command {row['id']} is {State(row['state']).words}; only a queued one can be edited."
                 )
             if _may_have_been_done(connection, row["id"]):
                 raise NotAllowedError(
@@ -327,7 +329,7 @@ class Outbox:
             row = _row(connection, command_id)
             if State(row["state"]) not in RETRYABLE:
                 raise NotAllowedError(
-                    f"Command {command_id} is {row['state']}; there is nothing to send again."
+                    f"Command {command_id} is {State(row['state']).words}; there is nothing to send again."
                 )
             if row["text_gone"]:
                 raise NotAllowedError(f"What command {row['id']} said has been forgotten. Ask again.")
@@ -549,7 +551,7 @@ def _step(
     row = _row(connection, command_id, exact=True)
     current = State(row["state"])
     if not may_become(current, to):
-        raise NotAllowedError(f"Command {row['id']} is {current} and cannot become {to}.")
+        raise NotAllowedError(f"Command {row['id']} is {current.words} and cannot become {to.words}.")
     if to in _NOT_SENT and current is State.QUEUED and _may_have_been_done(connection, row["id"]):
         reason = f"{reason}; an earlier attempt may have been done"
     # A repeat whose write failed is still one that only the same backend may get.

@@ -308,6 +308,13 @@ def test_status_looks_for_itself_without_a_daemon(unlocked: KeyringDaemon, house
     assert house
 
 
+def test_status_of_the_embedded_backend_says_that_it_needs_none(house: Path) -> None:
+    (house / "config.toml").write_text("")
+    done = auth("status", OMNIID_TOKEN=SECRET)
+    words = "No token is in use. The backend here is omniid's own, and needs none.\n"
+    assert (done.stdout, done.returncode) == (words, 0)
+
+
 def test_status_runs_the_token_command_and_keeps_its_words_to_itself(house: Path) -> None:
     (house / "config.toml").write_text(REMOTE + f'token_command = "echo {SECRET}"\n')
     assert auth("status").stdout == "A token is there. It comes from backend.token_command.\n"

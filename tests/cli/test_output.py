@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from omniid.cli.output import duration, exit_code, outcome, printable
+from omniid.cli.output import duration, exit_code, fitted, link_words, outcome, printable, state_words
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,34 @@ def test_an_error_shows_the_servers_words() -> None:
 )
 def test_a_duration_in_the_units_that_it_fills(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_the_lines_of_a_text_stand_under_its_first_one() -> None:
+    assert fitted("problem: why\nOr so.\n  to copy\n", 4) == "problem: why\n    Or so.\n      to copy\n"
+
+
+def test_on_a_terminal_sentences_are_broken_and_what_is_to_be_copied_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "20")
+    shown = fitted("one two three four five\nsix seven eight nine\n  bind one two three four five six", 4)
+    assert shown.splitlines() == [
+        "one two three four",
+        "    five",
+        "    six seven eight",
+        "    nine",
+        "      bind one two three four five six",
+    ]
+
+
+def test_states_are_said_in_plain_words() -> None:
+    assert state_words("needs_auth") == "waits for a sign-in"
+    assert state_words("needs_auth", 2) == "wait for a sign-in"
+    assert state_words("queued", 2) == "queued"
+    assert link_words("needs_token") == "waiting for a token"
+
+
+def test_a_state_without_a_reason_is_a_whole_sentence() -> None:
+    assert outcome(command("cancelled")) == "The command is cancelled."
+    assert outcome(command("dropped", reason="given up")) == "The command is dropped: given up."

@@ -124,6 +124,40 @@ def test_status_shows_what_to_sign_in_to(
     assert [verb for verb, _ in daemon.verbs.calls] == ["auth"]
 
 
+@pytest.mark.parametrize(
+    ("url", "tunnel"),
+    [
+        ("http://127.0.0.1:38911/consent?link=1", "ssh -L 38911:127.0.0.1:38911 THIS-MACHINE"),
+        ("http://[::1]:38911/", "ssh -L 38911:[::1]:38911 THIS-MACHINE"),
+        ("http://localhost/", "ssh -L 80:localhost:80 THIS-MACHINE"),
+        (URL, None),
+    ],
+)
+def test_a_page_of_this_machine_is_shown_with_the_way_to_it_from_another(
+    url: str, tunnel: str | None, daemon: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert daemon
+    words = f"From another machine, run this there first: {tunnel}"
+    for fields, is_shown in (
+        ({"opened": False}, True),
+        ({}, False),
+        ({"opened": False, "opening": True}, False),
+    ):
+        answers(monkeypatch, sign_in(url=url, shown=url, **fields))
+        lines = omniid("auth", "status").stdout.splitlines()
+        assert (words in lines) is (is_shown and tunnel is not None)
+        assert any("ssh" in line for line in lines) is (words in lines)
+
+
+def test_a_page_that_is_still_to_come_can_be_seen_without_a_browser(
+    daemon: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert daemon
+    answers(monkeypatch, sign_in(url=None, shown=None, opened=False, opening=True))
+    words = "Another page is asked for, and opens in your browser; `omniid auth status` shows it, too."
+    assert words in omniid("auth", "open").stdout.splitlines()
+
+
 def test_an_address_that_is_not_opened_is_shown_harmless(
     daemon: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,11 +250,14 @@ def test_and_none_where_it_would_be_no_use(
     ("resumed", "left", "words"),
     [
         (0, [], "No command waited for it.\n"),
-        (1, [], "1 command goes out again.\n"),
+        (1, [], "1 command goes out again. Its answer will be in `omniid history`.\n"),
         (
             3,
             [_SIGN_IN],
-            "3 commands go out again.\nThere is more to sign in to: see `omniid auth status`.\n",
+            (
+                "3 commands go out again. The answers will be in `omniid history`.\n"
+                "There is more to sign in to: see `omniid auth status`.\n"
+            ),
         ),
     ],
 )

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from support import flow
+from support.field import address, field_server, served, silent
+from support.keyring_daemon import KeyringDaemon, keyring_daemon
 
 from omniid.cli.private_daemon import PrivateDaemon
+
+__all__ = ["keyring_daemon"]
 
 
 def omniid(*arguments: str, config: Path, given: str = "", **more: str) -> subprocess.CompletedProcess[str]:
@@ -26,6 +34,23 @@ def omniid(*arguments: str, config: Path, given: str = "", **more: str) -> subpr
         timeout=flow.WITHIN_S,
         check=False,
     )
+
+
+def on_terminal(*arguments: str, config: Path, **more: str) -> str:
+    """What it shows on a terminal of 80 columns."""
+    terminal, theirs = pty.openpty()
+    environment = {**os.environ, **flow.QUIET_HOUSE, "OMNIID_CONFIG": str(config), "COLUMNS": "80", **more}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "omniid", *arguments], env=environment, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the terminal ends with its last writer
+        while piece := os.read(terminal, 4_096):
+            shown += piece
+    os.close(terminal)
+    child.wait(flow.WITHIN_S)
+    return shown.decode().replace("\r\n", "\n")
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +108,45 @@ def test_the_outbox_is_empty_when_all_is_done(config: Path) -> None:
 
 
 def test_an_unknown_command_is_told_apart(config: Path) -> None:
-    done = omniid("outbox", "show", "nonsense", config=config)
+    for id_ in ("nonsense", "a/b", "a?b c"):
+        done = omniid("outbox", "show", id_, config=config)
+        assert done.returncode == 1
+        assert f"There is no command '{id_}'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "sentence"),
+    [
+        (("take", "retry"), "There is no take 'last'"),
+        (("take", "drop", "0193"), "There is no take '0193'"),
+        (("auth", "open"), "No command waits for you to sign in"),
+    ],
+)
+def test_what_is_not_there_is_a_failure_and_no_usage_error(
+    config: Path, verb: tuple[str, ...], sentence: str
+) -> None:
+    done = omniid(*verb, config=config)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert sentence in done.stderr
+
+
+@pytest.mark.parametrize("verb", [("outbox", "cancel", ""), ("outbox", "show", " "), ("take", "retry", "")])
+def test_an_empty_id_is_a_usage_error_and_called_so(config: Path, verb: tuple[str, ...]) -> None:
+    done = omniid(*verb, config=config)
     assert done.returncode == 2
-    assert "There is no command 'nonsense'" in done.stderr
+    assert "is empty" in done.stderr
+    assert "/v1/" not in done.stderr
+
+
+def test_a_talk_key_that_is_refused_says_why(config: Path) -> None:
+    assert omniid("listen", "disable", config=config).returncode == 0
+    try:
+        for more in ([], ["--owner", "desk"]):  # the short way, and the whole command line
+            done = omniid("listen", "start", *more, config=config)
+            assert (done.returncode, done.stdout) == (4, "")
+            assert done.stderr == "omniid: The microphone is kept shut. Run `omniid listen enable` first.\n"
+    finally:
+        omniid("listen", "enable", config=config)
 
 
 def test_hush_is_fine_with_silence(config: Path) -> None:
@@ -164,6 +225,45 @@ def test_doctor_lists_a_broken_configuration_and_goes_on(tmp_path: Path) -> None
     assert findings[0]["verdict"] == "problem"
     assert "session.reply_timeout_s" in findings[0]["detail"]
     assert len(findings) > 3
+
+
+def test_the_lines_to_bind_can_be_copied_from_doctor_and_status(tmp_path: Path) -> None:
+    hotkey = {"backend": "portal", "key": "ctrl+alt+space"}  # there is no bus to find it on
+    bound = {
+        "sway: bindsym --no-repeat Ctrl+Mod1+space exec omniid listen start",
+        "bindsym --release Ctrl+Mod1+space exec omniid listen stop",
+        "Hyprland: bind = CTRL ALT, space, exec, omniid listen start",
+        "bindr = CTRL ALT, space, exec, omniid listen stop",
+    }
+    with flow.daemon(tmp_path, {"speech": {"engine": "none"}, "hotkey": hotkey}) as running:
+        while "hotkey" not in running.status()["problems"]:
+            flow.until(running, "hotkey_changed", "snapshot")
+        config = running.folder / "config.toml"
+        for verb, margin in (("doctor", 24), ("status", 14)):
+            for shown in (on_terminal(verb, config=config), omniid(verb, config=config).stdout):
+                lines = [line for line in shown.splitlines() if "exec" in line and "omniid listen" in line]
+                assert {line.strip() for line in lines} == bound, shown
+                assert {line[: margin + 2] for line in lines} == {" " * (margin + 2)}
+                assert "there is no session bus" in " ".join(shown.split())
+                assert "Errno" not in shown
+
+
+def test_doctor_calls_a_database_without_its_key_unusable(
+    tmp_path: Path, keyring_daemon: KeyringDaemon
+) -> None:
+    keyring_daemon.unlock()
+    path = tmp_path / "omniid" / "omniid.db"
+    path.parent.mkdir()
+    path.write_bytes(bytes(range(256)) * 16)  # as an encrypted one looks: no header
+    config = tmp_path / "config.toml"
+    config.write_text(f'[control]\nsocket = "{tmp_path}/none.sock"\n', encoding="utf-8")
+
+    environment = {"DBUS_SESSION_BUS_ADDRESS": keyring_daemon.address, "XDG_DATA_HOME": str(tmp_path)}
+    done = omniid("doctor", "--json", config=config, **environment)
+
+    (found,) = (finding for finding in json.loads(done.stdout) if finding["name"] == "database")
+    assert (found["verdict"], found["detail"]) == ("problem", "unusable")
+    assert "the keyring does not have its key" in found["advice"]
 
 
 def test_transcribe_prints_the_words_without_a_daemon(tmp_path: Path) -> None:
@@ -245,6 +345,58 @@ def test_the_list_of_all_has_what_is_over(config: Path) -> None:
     everything = json.loads(omniid("outbox", "list", "--all", "--json", config=config).stdout)
     assert "done" in {command["state"] for command in everything}
     assert "what time is it" in omniid("outbox", "list", "--all", config=config).stdout
+
+
+def test_the_list_has_the_readers_own_time(config: Path) -> None:
+    command = json.loads(omniid("ask", "what time is it", "--json", config=config).stdout)
+    for zone, hours in (("UTC", 0), ("<+05>-5", 5)):
+        shown = omniid("outbox", "show", command["id"], config=config, TZ=zone).stdout.splitlines()[0]
+        there = datetime.fromisoformat(command["created_at"]).timestamp() + hours * 3_600
+        said = re.search(r"  (\S+ \S+)  done$", shown)
+        assert said, shown
+        assert datetime.fromisoformat(f"{said[1]}+00:00").timestamp() == there - there % 60
+
+
+def test_a_text_that_is_deleted_is_shown_as_such(tmp_path: Path) -> None:
+    with flow.daemon(tmp_path, {"speech": {"engine": "none"}}) as running:
+        flow.until_ready(running)
+        config = running.folder / "config.toml"
+        assert omniid("ask", "what time is it", config=config).returncode == 0
+        assert omniid("history", "--clear", config=config).returncode == 0
+        listed = omniid("outbox", "list", "--all", config=config).stdout.splitlines()
+        assert listed[1:] == ["    (text deleted)"]
+        command_id = listed[0].split()[0]
+        assert omniid("outbox", "show", command_id, config=config).stdout.splitlines() == listed
+
+
+def test_a_command_called_off_on_its_way_is_shown_as_such(tmp_path: Path) -> None:
+    with served(silent) as port:
+        backend = {"backend": {"url": address(port)}, "speech": {"engine": "none"}}
+        with flow.daemon(tmp_path, backend) as running:
+            flow.until_ready(running)
+            config = running.folder / "config.toml"
+            command_id = running.client.call("POST", "/v1/commands", {"message": "order it"})["id"]
+            flow.until(running, "command_moved", where=lambda data: data["state"] == "waiting")
+            assert "called off" not in omniid("outbox", "list", config=config).stdout
+            for verb in (["cancel", command_id], ["list"], ["show", command_id]):
+                shown = omniid("outbox", *verb, config=config).stdout
+                assert "  waiting (called off: its answer is not wanted)\n    order it\n" in shown
+
+
+def test_a_command_that_needs_a_sign_in_is_shown_in_plain_words(tmp_path: Path) -> None:
+    data = {"requiresAuth": True, "authUrl": "https://accounts.example/1", "message": "Sign in."}
+    answer = {"type": "response", "status": "success", "data": data, "timestamp": 1}
+    with field_server(answer) as (port, _):
+        backend = {"backend": {"url": address(port)}, "speech": {"engine": "none"}}
+        with flow.daemon(tmp_path, backend) as running:
+            flow.until_ready(running)
+            config = running.folder / "config.toml"
+            assert omniid("ask", "read my mail", config=config).returncode == 4
+            listed = omniid("outbox", "list", config=config).stdout
+            assert "  waits for a sign-in" in listed.splitlines()[0]
+            status = omniid("status", config=config).stdout
+            assert "  outbox      1 waits for a sign-in\n" in status
+            assert "needs_auth" not in listed + status
 
 
 def test_a_key_given_to_two_commands_is_refused(config: Path) -> None:

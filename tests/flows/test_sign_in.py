@@ -123,7 +123,10 @@ def test_the_page_is_opened_once_and_the_user_says_that_it_is_done(tmp_path: Pat
 
         backend.signed_in = True
         done = omniid(running, "auth", "done")
-        assert (done.returncode, done.stdout) == (0, "2 commands go out again.\n")
+        assert (done.returncode, done.stdout) == (
+            0,
+            "2 commands go out again. The answers will be in `omniid history`.\n",
+        )
         until_done(running, second["id"])
 
         assert backend.ids == [first["id"], second["id"], first["id"], second["id"]]

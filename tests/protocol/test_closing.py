@@ -100,8 +100,8 @@ def test_every_close_means_something(code: int | None, reason: str) -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (401, "omniid auth login"),
-        (403, "omniid auth login"),
+        (401, "omniid auth status"),
+        (403, "omniid auth status"),
         (429, "is tried again"),
         (500, "is tried again"),
         (503, "is tried again"),
