@@ -112,7 +112,8 @@ def _decision(answer: str, said: str, step: str | None) -> dict[str, Any]:
         if said not in _YES | _NO:
             raise typer.BadParameter("say approve or reject. With --step, words change that step.")
         return {"action": "approve_all" if said in _YES else "cancel_all"}
-    action = "approve_step" if said in _YES else "reject_step" if said in _NO else "modify_step"
+    refused = said in _NO or said == "skip"
+    action = "approve_step" if said in _YES else "reject_step" if refused else "modify_step"
     return {"action": action, "step_id": step, "value": answer if action == "modify_step" else None}
 
 

@@ -42,6 +42,7 @@ from omniid.errors import EXIT_UNCERTAIN, BadRequestError, NotFoundError
         ("approval", "Yes", "s2", {"action": "approve_step", "step_id": "s2", "value": None}),
         ("approval", "approve", "s2", {"action": "approve_step", "step_id": "s2", "value": None}),
         ("approval", "reject", "s2", {"action": "reject_step", "step_id": "s2", "value": None}),
+        ("approval", "Skip", "s2", {"action": "reject_step", "step_id": "s2", "value": None}),
         ("approval", "at six", "s2", {"action": "modify_step", "step_id": "s2", "value": "at six"}),
         ("intervention", "approve", None, {"value": "yes"}),
         ("intervention", "no", None, {"value": "no"}),
