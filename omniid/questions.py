@@ -127,7 +127,8 @@ class Questions:
     def on_unwanted(self, event: AnswerUnwanted) -> list[Effect]:
         """Who has called a command off is not asked about it any more, and its plan is not carried out."""
         of_it = [each for each in self._open.values() if each.asked.command_id == event.command_id]
-        if not of_it:
+        given = [each for each in self._given.values() if each.asked.command_id == event.command_id]
+        if not of_it and not given:
             return []
         refused: list[Effect] = [
             AnswerQuestion(each.id, each.asked.session_id or "", None, action="cancel_all")
@@ -184,10 +185,12 @@ class Questions:
         question = self._open.get(question_id)
         if question is not None and question.reply is not None:
             self._note_given(question)
-            if question.reply.action in OF_A_STEP and question.undecided.keys() != {question.decides}:
+            if question.reply.action in OF_A_STEP:
+                is_last = question.undecided.keys() == {question.decides}
                 question.undecided.pop(question.decides or "", None)
-                question.reply, question.is_stepwise = None, True
-                return [_posed(question, again=True), *self._tell_next_step(question)]
+                if not is_last:
+                    question.reply, question.is_stepwise = None, True
+                    return [_posed(question, again=True), *self._tell_next_step(question)]
         self._open.pop(question_id, None)
         return self._withdraw(question_id)
 

@@ -41,7 +41,7 @@ from omniid.moment import Moment
 from omniid.protocol import codec
 from omniid.protocol.backoff import PROVEN_AFTER_S, Backoff
 from omniid.protocol.closing import Retry, advise, classify_close, classify_status, retry_after_s
-from omniid.protocol.link import Answer, Frame, Link, LinkSettings, Outgoing
+from omniid.protocol.link import Answer, Frame, Leave, Link, LinkSettings, Outgoing
 from omniid.protocol.sealing import Sealer
 from omniid.wire import OPEN_TIMEOUT_S, Target, Wire, WireSettings, dial
 
@@ -133,7 +133,7 @@ class Session:
     def leave_questions(self, command_id: str) -> None:
         """Wait no longer for an answer of the user's to what was asked for this command."""
         if self._conversation is not None:
-            self._conversation.leave_questions(command_id)
+            self._conversation.submit([Leave(command_id)])
 
     def wake(self) -> None:
         """Dial now rather than after the delay: at most once a second, and not while the server forbids."""
@@ -274,24 +274,20 @@ class _Conversation:
     def __init__(self, wire: Wire, link: Link, clock: Callable[[], Moment], post: Post) -> None:
         self.link = link
         self._wire = wire
-        self._line: asyncio.Queue[Outgoing | Answer] = asyncio.Queue(_MAX_SUBMITTED)
+        self._line: asyncio.Queue[Outgoing | Answer | Leave] = asyncio.Queue(_MAX_SUBMITTED)
         self._clock = clock
         self._post = post
         self._deadline_moved = asyncio.Event()
         self._probed = False
         wire.on_bytes = lambda: link.heard(clock())
 
-    def submit(self, outgoing: Sequence[Outgoing | Answer]) -> bool:
+    def submit(self, outgoing: Sequence[Outgoing | Answer | Leave]) -> bool:
         """Take all of these for writing, or none."""
         if self._line.qsize() + len(outgoing) > _MAX_SUBMITTED:
             return False
         for each in outgoing:
             self._line.put_nowait(each)
         return True
-
-    def leave_questions(self, command_id: str) -> None:
-        self.link.leave_questions(command_id, self._clock())
-        self._deadline_moved.set()
 
     def probe(self) -> None:
         """Ask for a sign of life within `PROBED_FOR_S`; without one, the link is over."""
@@ -340,6 +336,8 @@ class _Conversation:
                 await _post_all(self._post, [WriteFailed(command.id) for command in commands])
                 continue
             said = [self.link.answer(answer, self._clock()) for answer in answers]
+            for left in (each for each in burst if isinstance(each, Leave)):
+                self.link.leave_questions(left.command_id, self._clock())
             commands, frames = await self._carried(commands)
             try:
                 await self._wire.send_burst([*said, *frames])

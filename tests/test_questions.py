@@ -260,7 +260,7 @@ def test_an_answer_that_the_server_does_not_take_is_told() -> None:
 @pytest.mark.parametrize("last", [False, True], ids=["others are open", "it was the last"])
 def test_a_decision_that_the_server_does_not_take_is_open_again(last: bool) -> None:
     region = Region(DRAFT)
-    for step in "ba" if last else "a":
+    for step in "ab" if last else "a":
         region.questions.handle(QuestionReplied("q1", action="approve_step", step_id=step), NOW)
         region.questions.handle(QuestionAnswered("q1"), NOW)
     region.questions.handle(AnswerAcknowledged("s", "a", accepted=False, text="Not yet."), NOW)
@@ -282,6 +282,15 @@ def test_a_refusal_for_a_command_that_is_over_opens_nothing() -> None:
     region.questions.handle(QuestionAnswered("q1"), NOW)
     region.questions.on_moved(CommandMoved("c1", State.DONE))
     refused = AnswerAcknowledged("s", "1", accepted=False, text="That is over.")
+    assert region.questions.handle(refused, NOW) == []
+
+
+def test_an_answer_on_its_way_to_a_command_that_is_called_off_opens_nothing_when_it_is_refused() -> None:
+    region = Region(question(1))
+    region.questions.handle(QuestionReplied("q1", value="Smith"), NOW)
+    region.questions.handle(QuestionAnswered("q1"), NOW)
+    assert region.questions.on_unwanted(AnswerUnwanted("c1")) == [LeaveQuestions("c1")]
+    refused = AnswerAcknowledged("s", "1", accepted=False, text="I know no Smith.")
     assert region.questions.handle(refused, NOW) == []
 
 

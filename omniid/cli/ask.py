@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import queue
 import sys
@@ -29,6 +28,9 @@ from omniid.control.client import AnswerLostError, Client
 from omniid.errors import EXIT_QUEUED, NotRunningError, OmniidError
 
 _DEFAULT_WAIT_S = 60.0
+_SILENT_FOR_S = 20.0  # a heartbeat comes every 15 s
+_BROKEN = (OSError, http.client.HTTPException, ValueError)
+_ENDINGS = (OmniidError, *_BROKEN)
 _WHERE_IT_WILL_BE = "Its answer will be in `omniid history`."
 
 
@@ -76,10 +78,13 @@ class _Happenings:
         """Begin to read.
 
         Raises:
-            NotRunningError: no daemon answers.
+            NotRunningError: no daemon answers, or it is ending.
         """
-        events = client.events()
-        next(events)  # the snapshot
+        events = client.events(timeout_s=_SILENT_FOR_S)
+        if not _has_begun(events):
+            raise NotRunningError(
+                "The daemon is ending or does not answer. Nothing was asked of it: ask again."
+            )
         self._events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, args=(events,), name="events", daemon=True).start()
 
@@ -92,10 +97,21 @@ class _Happenings:
         return self._events.get(timeout=max(0.0, until - time.monotonic()))
 
     def _read(self, events: Iterator[dict[str, Any]]) -> None:
-        with contextlib.suppress(OmniidError, OSError, http.client.HTTPException):
+        try:
             for event in events:
                 self._events.put(event)
-        self._events.put(None)
+        except _ENDINGS:
+            pass  # the daemon is gone or hangs; whoever waits is told that the stream has ended
+        finally:
+            self._events.put(None)
+
+
+def _has_begun(events: Iterator[dict[str, Any]]) -> bool:
+    """Whether the snapshot came, with which a stream begins."""
+    try:
+        return next(events, None) is not None
+    except _BROKEN:
+        return False
 
 
 class _Questions:

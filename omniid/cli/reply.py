@@ -17,7 +17,7 @@ _KINDS = {"intervention": "question", "approval": "plan", "confirmation": "did y
 _ID = re.compile(r"q\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LONG_CHARS = 12  # an id as long as this has a short form
 _SHORT_CHARS = 6
-_LEAST_CHARS = 4  # of an id, where the same argument could be an answer
+_LEAST_CHARS = 4  # of a long id
 _MOST_STEPS = 30
 _INDENT = 4
 
@@ -71,10 +71,10 @@ def meant(
         BadRequestError: they may mean more than one.
     """
     name = first.casefold()
-    least = 1 if answer is not None else _LEAST_CHARS
     named = [each for each in questions if each["id"].casefold() == name]
-    if not named and len(name) >= least:
-        ids = [(each, each["id"].casefold()) for each in questions]
+    if not named and not _ID.fullmatch(first) and len(name) >= _LEAST_CHARS:
+        # "q1" is a whole id, and never the beginning of "q12".
+        ids = [(each, each["id"].casefold()) for each in questions if len(each["id"]) >= _LONG_CHARS]
         named = [each for each, id_ in ids if id_.startswith(name) or id_.endswith(name)]
     if len(named) == 1:
         return named[0], answer

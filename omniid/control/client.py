@@ -98,10 +98,7 @@ class Client:
             response = connection.getresponse()
             answer: dict[str, Any] = json.loads(response.read())
         except TimeoutError as error:
-            raise NotRunningError(
-                f"The daemon on {self.path} does not answer. Its log may say why; end it and start it anew.",
-                code="not_answering",
-            ) from error
+            raise self._not_answering() from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise AnswerLostError(
                 "The daemon ended before it answered, so what was asked may have been accepted. "
@@ -125,6 +122,9 @@ class Client:
         try:
             connection.request("GET", "/v1/events" + (f"?since={since}" if since is not None else ""))
             response = connection.getresponse()
+        except TimeoutError as error:
+            connection.close()
+            raise self._not_answering() from error
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise self._not_running() from error
@@ -134,6 +134,12 @@ class Client:
             yield from _parse_sse(response)
         finally:
             connection.close()
+
+    def _not_answering(self) -> NotRunningError:
+        return NotRunningError(
+            f"The daemon on {self.path} does not answer. Its log may say why; end it and start it anew.",
+            code="not_answering",
+        )
 
     def _not_running(self) -> NotRunningError:
         return NotRunningError(

@@ -123,6 +123,13 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Leave:
+    """Nobody is going to answer what was asked for this command, after the answers given before."""
+
+    command_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class _InFlight:
     last_word_at: float
     given_up_at: float  # whatever the server says meanwhile
@@ -347,7 +354,8 @@ class Link:
         data = frame.data or {}
         named = Key.of(data.get("sessionId"), data.get("stepId"))
         failed = isinstance(frame, ErrorFrame) or frame.status == "error"
-        return self._questions.acknowledged(named, failed=failed and frame.request_id is None)
+        may_be_nameless = frame.request_id is None
+        return self._questions.acknowledged(named, failed=failed, may_be_nameless=may_be_nameless)
 
     def _rest_where_asked(self, now: Moment) -> None:
         for command_id, waits in self._in_flight.items():

@@ -31,7 +31,7 @@ class _Open:
 class _Answer:
     key: Key
     owner: str | None
-    closed: tuple[_Open, ...] = ()  # what it answers
+    answers: tuple[_Open, ...] = ()
     awaited: bool = True  # else only a response that names it acknowledges it
 
 
@@ -49,27 +49,27 @@ class Questions:
         """Note that an answer goes out; whose question it was. A draft stays open until all is decided."""
         whole = [each for each in self._open if each.key in {key, key._replace(step_id="")}]
         owner = whole[0].owner if whole else None
-        closed = () if leaves_open else tuple(whole)
-        for each in closed:
+        for each in () if leaves_open else whole:
             self._open.remove(each)
-        self._unacknowledged.append(_Answer(key, owner, closed))
+        self._unacknowledged.append(_Answer(key, owner, tuple(whole)))
         return owner
 
     def rest_until(self, owner: str) -> float | None:
         """How long a command's deadline rests; None where nothing of its is open."""
         return max((each.until for each in self._open if each.owner == owner), default=None)
 
-    def acknowledged(self, named: Key, *, failed: bool) -> Key | None:
+    def acknowledged(self, named: Key, *, failed: bool, may_be_nameless: bool) -> Key | None:
         """The answer that a response acknowledges: the one it names, or an error without names the oldest.
 
         What was answered is open again where the answer was not taken, unless its command is over.
         """
         nameless = named == Key("", "")
         for each in self._unacknowledged:
-            if (failed and nameless and each.awaited) or (each.key == named and not nameless):
+            is_oldest = failed and nameless and may_be_nameless and each.awaited
+            if is_oldest or (each.key == named and not nameless):
                 self._unacknowledged.remove(each)
                 if failed and each.awaited:
-                    self._open.extend(each.closed)
+                    self._open.extend(one for one in each.answers if one not in self._open)
                 return each.key
         return None
 
@@ -77,6 +77,9 @@ class Questions:
         """Nobody is going to answer what was asked for a command."""
         for each in [each for each in self._open if each.owner == owner]:
             self._open.remove(each)
+        for place, answer in enumerate(self._unacknowledged):
+            if answer.owner == owner:
+                self._unacknowledged[place] = replace(answer, answers=())
 
     def settled(self, owner: str) -> None:
         """Forget a command's questions. Answers come in their frames' order: a nameless error came before."""

@@ -110,10 +110,12 @@ def test_a_question_is_found_by_part_of_its_id_or_as_the_only_one(
     [
         ([], ("yes", None), "There is no open question 'yes'"),
         (["q2"], ("q1", None), "There is no open question 'q1'"),  # never an answer to another
+        (["q12"], ("q1", "approve"), "There is no open question 'q1'"),
+        (["q12"], ("2", "approve"), "There is no open question '2'"),
         ([TAKE], (TAKE.replace("9c9", "9c8"), None), "There is no open question"),
         (["q1"], ("Bob", "Smith"), "There is no open question 'Bob'"),
         (["q1", TAKE], ("yes", None), "Say which question is meant: q1, 97d9c9."),
-        (["q1", "q2"], ("q", "yes"), "Say which question is meant: q1, q2."),
+        (["q1", "q2"], ("q", "yes"), "There is no open question 'q'"),
     ],
 )
 def test_what_names_no_question_or_several_answers_none(

@@ -262,6 +262,32 @@ def test_a_plan_is_decided_step_by_step_and_what_the_server_does_not_take_is_tol
     assert decided == [{"action": "approve_step", "stepId": "a"}, {"action": "reject_step", "stepId": "b"}]
 
 
+def test_a_plan_that_was_called_off_is_cancelled_and_the_next_command_has_its_own_answer(
+    tmp_path: Path,
+) -> None:
+    draft = {"type": "workflow_draft", "sessionId": "s", "payload": {"summary": "Two mails", "steps": []}}
+    decided: list[dict[str, Any]] = []
+
+    async def backend(link: ServerConnection) -> None:
+        await link.recv()
+        await link.send(json.dumps(draft))
+        decided.append(json.loads(await link.recv())["payload"])
+        await link.send(json.dumps(SUCCESS))  # of the command, and without a name
+        await link.recv()
+        await link.send(json.dumps({"type": "error", "error": {"code": "x", "message": "No such person."}}))
+        await link.wait_closed()
+
+    with served(backend) as port, flow.daemon(tmp_path, remote(port)) as running:
+        flow.until_ready(running)
+        plan = ask(running, "write to both")["id"]
+        flow.until(running, "question_posed")
+        assert omniid(running, "outbox", "cancel", plan).returncode == 0
+        next_ = ask(running, "write to Bob", wait_s=flow.WITHIN_S)
+        assert (next_["state"], next_["reply"]["content"]) == ("failed", "No such person.")
+        assert running.client.call("GET", "/v1/questions")["questions"] == []
+    assert decided == [{"action": "cancel_all"}]
+
+
 def test_whoever_asks_in_a_terminal_sees_what_the_backend_asks_and_then_its_answer(tmp_path: Path) -> None:
     question = {
         "action": "user_intervention_required", "sessionId": "s", "stepId": "1", "timeout": 60_000,

@@ -724,6 +724,49 @@ def test_letter_h_the_deadline_rests_again_where_the_answer_is_not_taken() -> No
     assert deadline_of(link) == 60 + TIMEOUT_S
 
 
+def test_letter_h_it_rests_again_where_the_refusal_names_the_command_too() -> None:
+    link = new_link("c1")
+    receive(link, INTERVENTION, 10)
+    before = deadline_of(link)
+    link.answer(RESOLVED, at(50))
+
+    (refused,) = [
+        event
+        for event in receive(link, {**naming(RESOLVED, ERROR), "requestId": "c1"}, 51)
+        if isinstance(event, AnswerAcknowledged)
+    ]
+
+    assert not refused.accepted
+    assert deadline_of(link) == before
+
+
+def test_letter_i_it_rests_again_where_a_step_is_refused_after_the_last_was_decided() -> None:
+    link = new_link("c1")
+    receive(link, DRAFT, 10)
+    before = deadline_of(link)
+    first = Answer("s", "1", action="approve_step", leaves_open=True)
+    link.answer(first, at(50))
+    link.answer(Answer("s", "2", action="approve_step"), at(51))
+    assert deadline_of(link) == 51 + TIMEOUT_S
+
+    receive(link, naming(first, ERROR), 52)
+
+    assert deadline_of(link) == before
+
+
+def test_letter_h_an_answer_refused_after_its_command_was_called_off_rests_no_more() -> None:
+    link = new_link("c1")
+    receive(link, INTERVENTION, 10)
+    link.answer(RESOLVED, at(50))
+    link.leave_questions("c1", at(51))
+
+    receive(link, naming(RESOLVED, ERROR), 52)
+
+    deadline = deadline_of(link)
+    assert deadline is not None
+    assert deadline <= 52 + TIMEOUT_S
+
+
 def test_letter_h_who_answers_no_more_waits_for_the_reply_alone() -> None:
     link = answered()
     link.leave_questions("c1", at(50))
