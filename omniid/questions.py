@@ -57,8 +57,11 @@ class Question:
 
     @property
     def next_step(self) -> str | None:
-        """What the next step does, where its steps are decided one by one."""
-        return next(iter(self.undecided.values()), None) if self.is_stepwise else None
+        """What the next step does, or its id, where its steps are decided one by one."""
+        if not self.is_stepwise or not self.undecided:
+            return None
+        name, what = next(iter(self.undecided.items()))
+        return what or name
 
     def may_decide(self, step_id: str | None) -> bool:
         """Whether this step of it can be decided; None is the next one. A draft may not name its steps."""
@@ -158,7 +161,9 @@ class Questions:
             # "Okay" tells nobody which Bob.
             again = self._tell(question.id, asked, f"{asked.text} {_WORDS}")
             return [_posed(question, again=True), *again]
-        said: Answering | None = answering(asked.kind, asked.text, text, of_step=question.is_stepwise)
+        said: Answering | None = answering(
+            asked.kind, asked.text, text, of_step=question.next_step is not None
+        )
         if said is None:
             return None
         if said.action in OF_A_STEP and not question.may_decide(None):

@@ -208,6 +208,20 @@ def test_this_step_means_nothing_where_the_plan_names_none() -> None:
     assert region.questions.handle(QuestionReplied("q1", action="approve_step"), NOW) == []
 
 
+def test_yes_means_the_whole_plan_where_it_names_no_steps() -> None:
+    region = Region(question(kind="approval"))
+    region.questions.handle(QuestionReplied("q1", action="reject_step", step_id="7"), NOW)
+    region.questions.handle(QuestionAnswered("q1"), NOW)
+    assert region.questions.answer("Yes.") == [Announce(QuestionReplied("q1", action="approve_all"))]
+
+
+def test_a_step_without_a_description_is_told_by_its_id() -> None:
+    region = Region(replace(DRAFT, raw={"payload": {"steps": [{"id": "a"}, {"id": "b"}]}}))
+    region.questions.handle(QuestionReplied("q1", action="approve_step"), NOW)
+    region.questions.handle(QuestionAnswered("q1"), NOW)
+    assert region.told[-1].startswith("Next step: b.")
+
+
 def test_yes_is_no_answer_to_which() -> None:
     region = Region(question())
     assert region.questions.answer("Okay.") == [
