@@ -70,6 +70,7 @@ from omniid.listening import Capture, Doubt, KeyEvent, Listening, ListeningSetti
 from omniid.questions import Question, Questions
 from omniid.sign_ins import SignIn, SignIns
 from omniid.voice import Rank, SpeakWhen, Voice
+from omniid.wording import quoted
 from omniid.workers.channel import (
     CaptureEnded,
     CaptureOpened,
@@ -100,9 +101,8 @@ _ListeningEvent = (
 Microphone = Literal["closed", "open", "kept open", "kept shut"]
 
 _MOST_SPOKEN_COMMANDS = 100
-_EXPIRED = "“{words}” was not sent: it has waited for too long. Say it again if you still want it."
-_MORE_EXPIRED = "“{words}”, and {number} more of what you said, was not sent: it has waited for too long."
-_MOST_QUOTED = 80  # characters
+_EXPIRED = "{words} was not sent: it has waited for too long. Say it again if you still want it."
+_MORE_EXPIRED = "{words}, and {number} more of what you said, was not sent: it has waited for too long."
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,8 +337,7 @@ class Assistant:
         more = self._state.expired_before = (
             self._state.expired_before + 1 if self._voice.still_waits("expired") else 0
         )
-        short = words if len(words) <= _MOST_QUOTED else f"{words[:_MOST_QUOTED].rstrip()}…"
-        text = (_MORE_EXPIRED if more else _EXPIRED).format(words=short, number=more)
+        text = (_MORE_EXPIRED if more else _EXPIRED).format(words=quoted(words), number=more)
         return self._voice.tell(text, "voice", command_id, about="expired")
 
     def _on_message(self, message: MessageArrived) -> list[Effect]:

@@ -31,9 +31,6 @@ from omniid.events import (
     StorageFailed,
     StorageWorks,
 )
-from omniid.protocol import chat
-from omniid.protocol.codec import JSON
-from omniid.protocol.messages import ErrorFrame, ResponseFrame, UnifiedReply, parse_server_frame
 from omniid.storage.messages import HistoryMessage, size_of
 
 log = structlog.get_logger()
@@ -168,8 +165,7 @@ def message_of(event: Event, at: datetime) -> HistoryMessage | None:
         case QuestionAsked(text=text):
             return _noted(event, "question", text, at)
         case MessageArrived(text=text) if text:
-            message = _noted(event, event.kind, text, at, {"inferred": True} if event.command_id else {})
-            return message if event.note is not None else replace(message, reply=_unwaited_reply(event))
+            return _noted(event, event.kind, text, at, {"inferred": True} if event.command_id else {})
         case _:
             return None
 
@@ -193,22 +189,11 @@ def _noted(
     metadata: dict[str, Any] | None = None,
 ) -> HistoryMessage:
     """`inferred` in the metadata: nothing but the time says that it is about the command."""
-    note = event.note
-    sender = "assistant" if note is None else note.sender
-    raw = event.raw if isinstance(event, QuestionAsked | MessageArrived) else {} if note is None else note.raw
-    reply = None if note is None else {**dataclasses.asdict(replace(note, raw={})), "raw": raw}
+    said = event.note or (event.reply if isinstance(event, MessageArrived) else None)
+    sender = "assistant" if said is None else said.sender
+    raw = event.raw if isinstance(event, QuestionAsked | MessageArrived) else {} if said is None else said.raw
+    reply = None if said is None else {**dataclasses.asdict(replace(said, raw={})), "raw": raw}
     return HistoryMessage(_id(), at, sender, kind, text, event.command_id, metadata or {}, reply)
-
-
-def _unwaited_reply(event: MessageArrived) -> dict[str, Any] | None:
-    """What a settling frame says that no command waits for. None: it is none, or was too large to be kept."""
-    if event.raw.keys() == {"type", "omitted_bytes"}:
-        return None
-    match parse_server_frame(JSON.pack(event.raw)):
-        case (ResponseFrame(status="success" | "error") | ErrorFrame() | UnifiedReply()) as frame:
-            return dataclasses.asdict(replace(chat.from_frame(frame), raw=event.raw))
-        case _:
-            return None
 
 
 def _id() -> str:

@@ -199,11 +199,12 @@ class AskHere:
 
 @dataclass(frozen=True, slots=True)
 class SettleHere:
-    """Record an answer of the embedded backend, if the command still waits."""
+    """Record an answer of the embedded backend, if the command still waits and says what was `asked`."""
 
     command_id: str
     kind: Literal["voice", "text"]
     reply: Reply
+    asked: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -560,7 +560,7 @@ class LinkStopped:
 
 @dataclass(frozen=True, slots=True)
 class MessageArrived:
-    """Something the server said by itself: a notification, a chat message, a reply nobody waits for.
+    """Something the server said by itself: a notification, a chat message, a `reply` nobody waits for.
 
     `command_id` is the latest command, where it is recent: what this is likely to be about.
     """
@@ -570,6 +570,7 @@ class MessageArrived:
     raw: dict[str, Any]
     note: Note | None = None
     command_id: str | None = None
+    reply: Reply | None = None
 
     @property
     def is_for_people(self) -> bool:

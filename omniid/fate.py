@@ -28,6 +28,8 @@ class State(StrEnum):
         return "waiting for a sign-in" if self is State.NEEDS_AUTH else self.value
 
 
+CALLED_OFF = "called off by the user"  # why a command on the wire does not go back to the line
+
 ON_THE_WIRE = frozenset({State.SENDING, State.WAITING})
 ENDED = frozenset({State.DONE, State.FAILED, State.REJECTED, State.EXPIRED, State.CANCELLED, State.DROPPED})
 RETRYABLE = frozenset({State.UNCERTAIN, State.FAILED, State.REJECTED, State.EXPIRED, State.NEEDS_AUTH})

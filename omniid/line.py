@@ -45,7 +45,7 @@ from omniid.events import (
     WindowGrew,
     WriteFailed,
 )
-from omniid.fate import State
+from omniid.fate import CALLED_OFF, State
 from omniid.protocol.chat import Reply
 from omniid.protocol.pace import Pace
 
@@ -57,7 +57,6 @@ _OUTCOMES = {"done": State.DONE, "failed": State.FAILED, "needs_auth": State.NEE
 _HELD_FOR_S = 3.0
 _MOST_REMEMBERED = 1_000
 _OFFLINE = "I am offline. Your command waits, and goes out as soon as I am back."
-_CALLED_OFF = "called off by the user"
 _UNCERTAIN = "I cannot tell whether your last command was done. Please check before you repeat it."
 
 
@@ -94,7 +93,7 @@ class Line:
         # Those the user was told to be uncertain; a late word about any other changes nothing.
         self._uncertain: OrderedDict[str, Kind] = OrderedDict()
         self._unwanted: set[str] = set()
-        self._asked_here: dict[str, Kind] = {}  # commands the embedded backend has been asked about
+        self._asked_here: dict[str, CommandQueued] = {}  # what the embedded backend has been asked
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         match event:
@@ -169,7 +168,7 @@ class Line:
         if self.link == "ready":
             return self._send_if_room(now)
         if self._settings.fallback and not event.again:
-            self._asked_here[event.command_id] = event.kind
+            self._asked_here[event.command_id] = event
             return [AskHere(event.command_id, event.kind, event.message)]
         return [] if event.again else self._tell_offline(event.kind)
 
@@ -178,11 +177,13 @@ class Line:
 
     def _on_answered_here(self, event: AnsweredHere | SettledHere) -> list[Effect]:
         match event:
-            case AnsweredHere(command_id=command_id, reply=None):
-                kind = self._asked_here.pop(command_id, "text")
-                return [] if self.link == "ready" else self._tell_offline(kind)
-            case AnsweredHere(command_id=command_id, reply=Reply() as reply):
-                return [SettleHere(command_id, self._asked_here.pop(command_id, "text"), reply)]
+            case AnsweredHere(command_id=command_id, reply=reply):
+                asked = self._asked_here.pop(command_id, None)
+                if asked is None:
+                    return []
+                if reply is not None:
+                    return [SettleHere(command_id, asked.kind, reply, asked.message)]
+                return [] if self.link == "ready" else self._tell_offline(asked.kind)
             case SettledHere(command_id=command_id, kind=kind, reply=reply):
                 return self._tell(reply.content, kind, command_id)
         return []
@@ -261,7 +262,7 @@ class Line:
         self._unwanted.discard(command_id)
         if reply.outcome == "needs_auth":
             if unwanted:
-                return [move, Move(command_id, State.CANCELLED, _CALLED_OFF)]
+                return [move, Move(command_id, State.CANCELLED, CALLED_OFF)]
             return [move, *self._sign_in(command_id, kind, reply, now)]
         return [move] if unwanted else [move, *self._tell(reply.content, kind, command_id)]
 
@@ -281,7 +282,7 @@ class Line:
         if command_id not in self._unwanted:
             return [move]
         self._unwanted.discard(command_id)
-        return [move, Move(command_id, State.CANCELLED, _CALLED_OFF)]
+        return [move, Move(command_id, State.CANCELLED, CALLED_OFF)]
 
     def _remember_uncertain(self, command_id: str, kind: Kind) -> None:
         self._uncertain.setdefault(command_id, kind)

@@ -50,6 +50,7 @@ from omniid.events import (
 )
 from omniid.fate import State
 from omniid.protocol.chat import Reply
+from omniid.wording import quoted
 from omniid.workers.channel import (
     MOUTH_LOST,
     CaptureEnded,
@@ -66,7 +67,6 @@ _MOST_OPEN = 100
 _MOST_KNOWN = 1_000
 _MOST_UNCERTAIN = 5
 _MOST_EXPIRED = 3  # whose words are shown
-_QUOTED_CHARS = 80  # of each of them
 _MOST_MESSAGES = 3  # beside each other: what the server says unasked is about different things
 _KEPT_CHARS = 400  # of a command's words
 
@@ -369,7 +369,7 @@ class Notices:
                 wanted = self._command(command_id).kind == "voice" or self._settings.replies == "always"
                 return self._say(_FAILED, f"Not done: {reason}.", about=command_id) if wanted else []
             case CommandMoved(command_id=command_id, state=state):
-                over = self._moved(command_id, state)
+                over = self._moved(command_id, state)  # first: it looks at the state before
                 return [*self._stepped(command_id, state), *over]
 
     def _stepped(self, command_id: str, state: State) -> list[Wanted]:
@@ -428,7 +428,7 @@ class Notices:
         """One notice for all of them, until the user says something new."""
         if _EXPIRED not in self._open:
             self._untold.clear()
-        self._untold.append(_quote(message) if message else "A command of yours")
+        self._untold.append(quoted(message) if message else "A command of yours")
         more = len(self._untold) - _MOST_EXPIRED
         rest = [f"and {more:,} more, which `omniid outbox list --all` shows"] if more > 0 else []
         lines = [*list(self._untold)[-_MOST_EXPIRED:], *rest]
@@ -524,7 +524,3 @@ class Notices:
         title = "omniid" if event.note is None else _CATEGORIES.get(event.note.category, "omniid")
         self._messages = (self._messages + 1) % _MOST_MESSAGES
         return self._show(Notice(f"{_MESSAGE}:{self._messages}", title, event.text), about=event.command_id)
-
-
-def _quote(message: str) -> str:
-    return f"“{message}”" if len(message) <= _QUOTED_CHARS else f"“{message[:_QUOTED_CHARS].rstrip()}…”"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -81,7 +80,6 @@ from omniid.workers.channel import Say, SpeechFailed, StopSpeaking, ToMouth
 log = structlog.get_logger()
 
 GIVEN_UP = "given up by the user"
-_MOST_ASKED_HERE = 256  # more than ever wait for the desk at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +151,6 @@ class Performer:
         self._clock = clock
         self._latest = Latest(debounce_s)
         self._unrecorded: list[_Step] = []
-        self._asked_here: OrderedDict[str, str] = OrderedDict()  # the words, by the command's id
 
     @property
     def has_voice(self) -> bool:
@@ -213,9 +210,11 @@ class Performer:
             case GiveUpRepeats():
                 return _moved(await self._outbox.give_up_repeats(self._clock().wall))
             case AskHere(command_id=command_id, kind=kind, message=message):
-                return self._ask_here(command_id, kind, message)
-            case SettleHere():
-                return await self._settle_here(effect)
+                taken = self._desk is not None and self._desk.ask(command_id, kind, message)
+                return [] if taken else [AnsweredHere(command_id, None)]
+            case SettleHere(command_id=command_id, kind=kind, reply=reply, asked=asked):
+                settled = await self._outbox.answer_here(command_id, reply, self._clock().wall, asked=asked)
+                return [] if settled is None else [*_moved([settled]), SettledHere(command_id, kind, reply)]
             case Move() | PutBack() | Decide():
                 return await self._step(effect)
             case OpenPage(sign_in_id=sign_in_id, url=url):
@@ -235,25 +234,6 @@ class Performer:
             return [QuestionNotAnswered(answer.question_id)]
         decision = (answer.action or "").replace("_", " ")
         return [QuestionAnswered(answer.question_id, f"{decision} {answer.value or ''}".strip())]
-
-    # --- the embedded backend as a stand-in --------------------------------------------------------------
-
-    def _ask_here(self, command_id: str, kind: Kind, message: str) -> list[Event]:
-        if self._desk is None or not self._desk.ask(command_id, kind, message):
-            return [AnsweredHere(command_id, None)]
-        self._asked_here[command_id] = message
-        while len(self._asked_here) > _MOST_ASKED_HERE:
-            self._asked_here.popitem(last=False)
-        return []
-
-    async def _settle_here(self, effect: SettleHere) -> list[Event]:
-        """Record the answer; what was asked may have been edited meanwhile, and then it is none."""
-        asked = self._asked_here.pop(effect.command_id, None)
-        now = self._clock().wall
-        settled = await self._outbox.answer_here(effect.command_id, effect.reply, now, asked=asked)
-        if settled is None:
-            return []
-        return [*_moved([settled]), SettledHere(effect.command_id, effect.kind, effect.reply)]
 
     # --- commands ----------------------------------------------------------------------------------------
 

@@ -8,11 +8,19 @@ import unicodedata
 from omniid.errors import TextRefusedError
 
 MAX_CHARACTERS = 8_000
+_QUOTED_CHARACTERS = 80
 
 # Control characters but for the tab and the newline (so escape sequences too) and lone surrogates; the bidi
 # overrides and isolates can make a text read differently from what it is, so they go too.
 _BIDI = "\u202a-\u202e\u2066-\u2069"
 UNWANTED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff{_BIDI}]")
+
+
+def quoted(message: str) -> str:
+    """A command's words, cut to what a sentence about it can hold."""
+    if len(message) <= _QUOTED_CHARACTERS:
+        return f"“{message}”"
+    return f"“{message[:_QUOTED_CHARACTERS].rstrip()}…”"
 
 
 def clean(text: str) -> str:

@@ -526,7 +526,7 @@ STAND_IN: dict[str, tuple[LineSettings, list[Event], Event, list[Effect]]] = {
         FALLBACK,
         [VOICE],
         AnsweredHere("c1", DONE),
-        [SettleHere("c1", "voice", DONE)],
+        [SettleHere("c1", "voice", DONE, "Send it")],
     ),
     "and then told": (
         FALLBACK,

@@ -515,7 +515,7 @@ def test_an_answer_of_the_stand_in_is_recorded_and_then_said(tmp_path: Path) -> 
     async def work(house: House) -> None:
         (command_id,) = await accept(house, "What time is it?")
         reply = Reply("done", "Noon.", 95)
-        assert await house.performer.perform(SettleHere(command_id, "voice", reply)) == [
+        assert await house.performer.perform(SettleHere(command_id, "voice", reply, "What time is it?")) == [
             CommandMoved(command_id, State.DONE),
             SettledHere(command_id, "voice", reply),
         ]
@@ -531,7 +531,7 @@ def test_an_answer_of_the_stand_in_that_comes_too_late_changes_nothing(tmp_path:
     async def work(house: House) -> None:
         (command_id,) = await accept(house, "What time is it?")
         await house.performer.perform(SEND)
-        assert await house.performer.perform(SettleHere(command_id, "voice", SENT)) == []
+        assert await house.performer.perform(SettleHere(command_id, "voice", SENT, "What time is it?")) == []
         assert (await house.outbox.get(command_id)).state is State.SENDING
 
     with_house(tmp_path, work)
@@ -600,9 +600,8 @@ def test_an_answer_is_passed_on_or_said_not_to_be(tmp_path: Path, open_: bool) -
 def test_an_answer_of_the_stand_in_to_words_that_were_edited_meanwhile_is_none(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         (command_id,) = await accept(house, "What time is it?")
-        await house.performer.perform(AskHere(command_id, "voice", "What time is it?"))
         await house.outbox.edit(command_id, "Call Ann", at().wall)
-        assert await house.performer.perform(SettleHere(command_id, "voice", SENT)) == []
+        assert await house.performer.perform(SettleHere(command_id, "voice", SENT, "What time is it?")) == []
         assert (await house.outbox.get(command_id)).state is State.QUEUED
 
     with_house(tmp_path, work)

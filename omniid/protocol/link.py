@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from omniid.events import (
     AnswerAcknowledged,
@@ -82,6 +82,7 @@ REDIRECT_URL = "redirectUrl"
 _SIGNED_IN = {"oauth_completed": True, "auth_completed": True, "oauth_failed": False, "auth_failed": False}
 
 Frame = str | bytes
+_Said = TypeVar("_Said", chat.Note, chat.Reply)
 _Settling = ResponseFrame | ErrorFrame | UnifiedReply
 
 
@@ -379,20 +380,20 @@ class Link:
         if owner is None:
             return [self._message(frame, now)]
         note = chat.note(frame)
-        is_said = note is not None and note.kind == "message" and note.sender == "assistant"
-        said = note.content if note is not None and is_said else self._in_flight[owner].said
-        self._in_flight[owner] = replace(self._in_flight[owner], last_word_at=now.monotonic, said=said)
+        waits = replace(self._in_flight[owner], last_word_at=now.monotonic)
+        if note is not None and note.kind == "message" and note.sender == "assistant":
+            waits = replace(waits, said=note.content)
+        self._in_flight[owner] = waits
         return [CommandProgressed(owner, _kind(frame), None if note is None else note.content, note)]
 
     def _message(self, frame: ServerFrame, now: Moment) -> MessageArrived:
-        note = chat.note(frame)
-        if isinstance(frame, ResponseFrame | ErrorFrame | UnifiedReply) and note is None:
-            text = chat.from_frame(frame).content
-        else:
-            text = "" if note is None else note.content
+        note, reply = chat.note(frame), _reply_of(frame)
+        said = note or reply
+        text = "" if said is None else said.content
         command_id, at = self.latest or (None, 0.0)
         about = command_id if now.monotonic - at <= LONGEST_REPLY_S else None
-        return MessageArrived(_kind(frame), text, reading.raw(frame), _beside_raw(note), about)
+        raw = reading.raw(frame)
+        return MessageArrived(_kind(frame), text, raw, _beside_raw(note), about, _beside_raw(reply))
 
     def _ask(self, frame: WorkflowDraft | SystemFrame, now: Moment) -> list[LinkEvent]:
         owner = self._owner(frame)
@@ -488,9 +489,18 @@ def _timeout_s(frame: WorkflowDraft | SystemFrame) -> float:
     return LONGEST_REPLY_S
 
 
-def _beside_raw(note: chat.Note | None) -> chat.Note | None:
-    """The note in an event that holds the frame itself: a frame may be large, and is kept once."""
-    return None if note is None else replace(note, raw={})
+def _reply_of(frame: ServerFrame) -> chat.Reply | None:
+    """What a frame that settles says; None where it settles nothing."""
+    match frame:
+        case ResponseFrame(status="success" | "error") | ErrorFrame() | UnifiedReply():
+            return chat.from_frame(frame)
+        case _:
+            return None
+
+
+def _beside_raw(said: _Said | None) -> _Said | None:
+    """What is said in an event that holds the frame itself: a frame may be large, and is kept once."""
+    return None if said is None else replace(said, raw={})
 
 
 def _kind(frame: ServerFrame) -> str:

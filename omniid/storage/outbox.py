@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from omniid.errors import NotAllowedError, NotFoundError, OutboxFullError, RefusedError
-from omniid.fate import ENDED, ON_THE_WIRE, RETRYABLE, State, may_become
+from omniid.fate import CALLED_OFF, ENDED, ON_THE_WIRE, RETRYABLE, State, may_become
 from omniid.protocol.chat import Reply
 from omniid.storage.database import Database
 
@@ -37,7 +37,6 @@ _WAITED_TOO_LONG = {
     State.NEEDS_AUTH: "nobody signed in for it in time",
 }
 _OMNIID_ENDED = "omniid ended before its answer came"
-_CALLED_OFF = "called off by the user"
 _ONLY_BY_RETRY = RETRYABLE - {State.UNCERTAIN}
 _KEEPS_REPEAT = frozenset({State.SENDING, State.QUEUED})
 _REPEATED = "repeated"  # the outcome of an attempt that the same backend may be asked for again
@@ -241,19 +240,17 @@ class Outbox:
         return self._remember(await self._database.run(work))
 
     async def answer_here(
-        self, command_id: str, reply: Reply, now: datetime, *, asked: str | None = None
+        self, command_id: str, reply: Reply, now: datetime, *, asked: str
     ) -> Command | None:
         """Settle a command that still waits in the line.
 
         None when it has left it meanwhile, or says something else by now than what was `asked`: then it
-        waits on as it is. Without `asked`, the reply answers whatever it says.
+        waits on as it is.
         """
 
         def work(connection: sqlite3.Connection) -> Command | None:
             row = _row(connection, command_id, exact=True)
-            if row["state"] != State.QUEUED or row["repeat_at"] is not None:
-                return None
-            if asked is not None and asked != row["message"]:
+            if row["state"] != State.QUEUED or row["repeat_at"] is not None or row["message"] != asked:
                 return None
             reason = "answered by omniid itself, while the backend was away"
             return self._over(
@@ -394,7 +391,7 @@ class Outbox:
 
     def _call_off(self, connection: sqlite3.Connection, command_id: str, now: datetime) -> Command:
         """Take out of the line what was called off while it was on the wire: it must not go out again."""
-        cancelled = _step(connection, command_id, State.CANCELLED, now, reason=_CALLED_OFF)
+        cancelled = _step(connection, command_id, State.CANCELLED, now, reason=CALLED_OFF)
         return self._over(connection, cancelled)
 
     async def expire(self, now: datetime) -> list[Command]:

@@ -590,7 +590,8 @@ async def operate(outbox: Outbox, operation: tuple[Any, ...], now: float) -> Non
         case ("edit", name, size):
             await outbox.edit(name, "x" * size, wall(now))
         case ("answer_here", name):
-            await outbox.answer_here(name, Reply("done", "x", 95), wall(now))
+            asked = (await outbox.get(name)).message
+            await outbox.answer_here(name, Reply("done", "x", 95), wall(now), asked=asked)
         case ("cancel" | "retry" as verb, name):
             await getattr(outbox, verb)(name, wall(now))
         case (verb, later):

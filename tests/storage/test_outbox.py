@@ -737,13 +737,13 @@ def test_a_command_that_is_over_or_undecided_cannot_be_cancelled(tmp_path: Path,
 def test_a_command_that_waits_can_be_answered_here_once(tmp_path: Path) -> None:
     async def work(outbox: Outbox) -> None:
         await outbox.add(new("c1"), wall())
-        done = await outbox.answer_here("c1", REPLY, wall(1))
+        done = await outbox.answer_here("c1", REPLY, wall(1), asked="Send it")
         assert done is not None
         assert (done.state, done.attempts) == (State.DONE, 0)
         assert done.reason == "answered by omniid itself, while the backend was away"
         assert done.reply is not None
         assert done.reply["content"] == "Sent."
-        assert await outbox.answer_here("c1", REPLY, wall(2)) is None
+        assert await outbox.answer_here("c1", REPLY, wall(2), asked="Send it") is None
         assert await begin(outbox, wall(3)) is None
 
     with_outbox(tmp_path, work)
@@ -765,7 +765,7 @@ def test_a_command_that_has_left_the_line_is_not_answered_here(tmp_path: Path, m
         if meanwhile == "cancelled":
             await outbox.cancel("c1", wall())
         before = await outbox.get("c1")
-        assert await outbox.answer_here("c1", REPLY, wall(9)) is None
+        assert await outbox.answer_here("c1", REPLY, wall(9), asked="Send it") is None
         assert await outbox.get("c1") == before
 
     with_outbox(tmp_path, work)
@@ -775,7 +775,7 @@ def test_nothing_is_answered_here_by_half_an_id(tmp_path: Path) -> None:
     async def work(outbox: Outbox) -> None:
         await outbox.add(new("one-1"), wall())
         with pytest.raises(NotFoundError):
-            await outbox.answer_here("one", REPLY, wall())
+            await outbox.answer_here("one", REPLY, wall(), asked="Send it")
 
     with_outbox(tmp_path, work)
 
@@ -971,7 +971,7 @@ async def done(outbox: Outbox) -> None:
 
 async def answered_here(outbox: Outbox) -> None:
     await outbox.add(secret("c1", "key c1"), wall())
-    assert await outbox.answer_here("c1", ANSWER, wall(2)) is not None
+    assert await outbox.answer_here("c1", ANSWER, wall(2), asked=f"Feed the {SECRET}") is not None
 
 
 @pytest.mark.parametrize("way", [done, dropped, cancelled, answered_here], ids=lambda way: way.__name__)
