@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from omniid.audio import jack
 from omniid.errors import AudioError
 
 _log = logging.getLogger(__name__)
@@ -42,6 +44,8 @@ def load() -> Any:
     """
     try:
         with _importing:
+            if "sounddevice" not in sys.modules:
+                jack.clear_locks()
             import sounddevice  # noqa: PLC0415 - it starts the sound system, which may be absent or hang
     except OSError as error:
         raise AudioError(
@@ -123,4 +127,5 @@ def _look_again(sd: Any) -> None:
         sd._terminate()  # noqa: SLF001 - the documented way to look for devices again
     except sd.PortAudioError as error:
         _log.debug("PortAudio was not running: %s", error)
+    jack.clear_locks()
     sd._initialize()  # noqa: SLF001
