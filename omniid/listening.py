@@ -449,6 +449,8 @@ class Listening:
                 return [RemindLater(ASK_AGAIN_S, event)]
             return self._resolve(accepted=False, by="timeout")
         self._state.doubt = None
+        if event.by == "timeout":
+            return [Cue("nothing_heard")]  # nobody said no: its sound is kept
         if not event.accepted:
             return [Cue("nothing_heard"), ForgetTake(doubt.take_id)]
         return [Enqueue(doubt.take_id, doubt.text, doubt.metadata)]

@@ -308,9 +308,8 @@ class Notices:
         if isinstance(event, ConfirmationAnswered):
             shown = self._open.get(_CONFIRMATION)
             if event.by == "timeout" and shown is not None and shown.about == take_id:
-                return self._show(
-                    Notice(_CONFIRMATION, "This was not sent", shown.notice.body, transient=True)
-                )
+                body = f"{shown.notice.body}\nKept for ten minutes: omniid take retry"
+                return self._show(Notice(_CONFIRMATION, "This was not sent", body, transient=True))
             return self._withdraw(_CONFIRMATION, take_id)
         notice = Notice(_CONFIRMATION, "Did you say this?", f"“{event.text}”\n{_WHY[event.why]}", _YES_NO)
         replies = {

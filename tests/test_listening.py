@@ -524,14 +524,15 @@ def test_it_is_reminded_of_once_where_nobody_talks() -> None:
     assert region.handle(reminder, CONFIRM_WITHIN_S / 2) == []
 
 
-def test_nothing_said_in_time_drops_it() -> None:
+def test_nothing_said_in_time_drops_it_and_keeps_its_sound() -> None:
     region = Region(*ASKED)
 
     effects = region.handle(ConfirmationDue("t1"), CONFIRM_WITHIN_S)
 
     assert enqueued(effects) == []
-    assert ForgetTake("t1") in effects
+    assert ForgetTake("t1") not in effects
     assert region.listening.doubt is None
+    assert region.handle(TakeRetried("t1")) == [RecogniseAgain("t1")]
 
 
 def test_the_time_does_not_run_out_while_the_question_or_the_answer_is_being_spoken() -> None:

@@ -384,7 +384,7 @@ def test_a_no_to_a_confirmation() -> None:
 
 def test_a_confirmation_that_nobody_answered() -> None:
     one = notices(ConfirmationAsked("t1", "delete all", "unsure"))
-    body = "“delete all”\nI am not sure that I heard it right."
+    body = "“delete all”\nI am not sure that I heard it right.\nKept for ten minutes: omniid take retry"
 
     assert one.on(ConfirmationAnswered("t1", False, "timeout")) == [
         Notice("confirmation", "This was not sent", body, transient=True)
