@@ -14,58 +14,42 @@ from typing import Literal, Protocol
 
 from omniid import __version__, fate, probing, wording
 from omniid.assistant import Assistant
-from omniid.authority import Authority
+from omniid.auth_api import AuthVerbs
 from omniid.control.schema import (
     MAX_WAIT_S,
     VERBS,
     Accepted,
-    AnswerRequest,
-    AuthView,
     CommandList,
     CommandRequest,
     CommandView,
     DevicesView,
     HealthView,
     HotkeyView,
-    QuestionList,
-    QuestionView,
-    SignInView,
     StatusView,
     WorkerView,
 )
 from omniid.control.server import Call, Handler
-from omniid.errors import BadRequestError, NotFoundError, RefusedError, StorageError
+from omniid.errors import BadRequestError, StorageError
 from omniid.events import (
     AnswerUnwanted,
     CommandEdited,
     CommandMoved,
     CommandQueued,
-    ConfirmationAnswered,
     Event,
-    QuestionAnswered,
-    QuestionClosed,
-    QuestionExpired,
-    QuestionNotAnswered,
     QuestionPosed,
-    QuestionReplied,
-    SignInConfirmed,
-    SignInReopened,
     StorageFailed,
 )
 from omniid.fate import State
 from omniid.history_api import HistoryVerbs
-from omniid.listening import CONFIRM_WITHIN_S, Doubt
 from omniid.metrics import CONTENT_TYPE, Gauges, Metrics
 from omniid.moment import Moment
 from omniid.performer import GIVEN_UP, Asked, Performer
-from omniid.questions import OF_A_STEP
+from omniid.question_api import QuestionVerbs
 from omniid.reactor import Reactor
 from omniid.session import Session
-from omniid.sign_ins import SignIn
 from omniid.storage.outbox import Command, Outbox
 from omniid.timeline import Timelines
 from omniid.user_api import UserVerbs
-from omniid.weblink import Link
 
 _WAITS_FOR = {
     "offline": "the link to be opened",
@@ -74,9 +58,6 @@ _WAITS_FOR = {
     "needs_token": "a new token: see `omniid auth status`",
     "stopped": "the link, which has stopped: see `omniid status`",
 }
-_NO_QUESTION = "There is no open question {id!r}. `omniid reply` (GET /v1/questions) lists them."
-_QUESTION_MOVED = (QuestionAnswered, QuestionNotAnswered, QuestionExpired, QuestionClosed)
-_NO_LINK = Link(None, None, "", None)
 _ASKS_THE_USER = frozenset({State.NEEDS_AUTH, State.UNCERTAIN})
 
 
@@ -86,7 +67,7 @@ class Child(Protocol):
 
 
 def handlers(
-    *parts: CommandVerbs | UserVerbs | BackendVerbs | HouseVerbs | HistoryVerbs,
+    *parts: CommandVerbs | UserVerbs | QuestionVerbs | AuthVerbs | HouseVerbs | HistoryVerbs,
 ) -> dict[str, Handler]:
     """Each verb's method, by the verb's name, wherever among the parts it stands."""
     return {
@@ -240,157 +221,6 @@ class CommandVerbs:
         )
 
 
-class BackendVerbs:
-    """The link: its questions, its token, a new one."""
-
-    def __init__(
-        self,
-        assistant: Assistant,
-        authority: Authority,
-        session: Session,
-        reactor: Reactor,
-        clock: Callable[[], Moment],
-    ) -> None:
-        self._assistant = assistant
-        self._authority = authority
-        self._being_answered: set[str] = set()
-        self._session = session
-        self._reactor = reactor
-        self._clock = clock
-
-    async def questions(self, _: Call) -> QuestionList:
-        now = self._clock().monotonic
-        doubt = self._assistant.doubt
-        doubts = [] if doubt is None else [_confirmation(doubt, now)]
-        return QuestionList(
-            questions=[
-                *doubts,
-                *(
-                    QuestionView(
-                        id=question.id,
-                        kind=question.asked.kind,
-                        text=question.asked.text,
-                        command_id=question.asked.command_id,
-                        open_for_s=round(max(0.0, question.until - now), 1),
-                        open_steps=list(question.undecided),
-                        raw=question.asked.raw,
-                    )
-                    for question in self._assistant.questions.values()
-                    if not question.is_answered
-                ),
-            ]
-        )
-
-    async def question_answer(self, call: Call) -> Accepted:
-        doubt = self._assistant.doubt
-        if doubt is not None and doubt.take_id == call.id:
-            if call.body.accept is None:
-                raise BadRequestError("A confirmation is answered with 'accept': true or false.")
-            self._reactor.post_nowait(ConfirmationAnswered(doubt.take_id, call.body.accept, "api"))
-            return Accepted()
-        return await self._answer_backend(call)
-
-    async def _answer_backend(self, call: Call) -> Accepted:
-        question = self._assistant.questions.get(call.id)
-        if question is None or question.is_answered or question.id in self._being_answered:
-            raise NotFoundError(_NO_QUESTION.format(id=call.id))
-        given: AnswerRequest = call.body
-        kind = question.asked.kind
-        if (given.action is None) == (kind == "approval"):
-            wanted = "action" if kind == "approval" else "value"
-            raise BadRequestError(f"A question of the kind {kind} is answered with {wanted!r}.")
-        if given.action in OF_A_STEP and not question.may_decide(given.step_id):
-            left = ", ".join(question.undecided) or "none that has a name"
-            raise BadRequestError(f"That step of the plan is not open. Steps that are: {left}.")
-        reply = QuestionReplied(question.id, given.value, given.action, given.step_id)
-        match await self._outcome(reply):
-            case QuestionAnswered():
-                return Accepted()
-            case QuestionNotAnswered():
-                raise RefusedError(
-                    "The link to the backend is away. The question stays open; answer it again soon.",
-                    code="link_away",
-                )
-            case _:
-                raise NotFoundError(_NO_QUESTION.format(id=call.id))
-
-    async def _outcome(self, reply: QuestionReplied) -> Event:
-        """Give an answer, the only one at that time; what became of the question."""
-        outcome: asyncio.Queue[Event] = asyncio.Queue()
-
-        is_given = False
-
-        def watch(event: Event) -> None:
-            nonlocal is_given
-            if event is reply:
-                question = self._assistant.questions.get(reply.question_id)
-                is_given = question is not None and question.reply is reply
-                if not is_given:  # another answer came before it
-                    outcome.put_nowait(QuestionClosed(reply.question_id))
-            elif is_given and isinstance(event, _QUESTION_MOVED) and event.question_id == reply.question_id:
-                outcome.put_nowait(event)
-
-        self._being_answered.add(reply.question_id)
-        try:
-            with self._reactor.observing(watch):
-                self._reactor.post_nowait(reply)
-                return await outcome.get()
-        finally:
-            self._being_answered.discard(reply.question_id)
-
-    async def auth(self, _: Call) -> AuthView:
-        return self._auth_view()
-
-    async def auth_done(self, call: Call) -> AuthView:
-        if call.body.id is None and not self._assistant.sign_ins:
-            return self._auth_view()  # the browser, or the backend, has said so already
-        meant = self._sign_ins(call.body.id)
-        commands = [command_id for each in meant for command_id in each.waiting]
-        for each in meant:
-            await self._reactor.handled(SignInConfirmed(each.id))
-        return self._auth_view(resumed=len(commands))
-
-    async def auth_open(self, call: Call) -> AuthView:
-        meant = self._sign_ins(call.body.id)
-        with_page = [each for each in meant if each.link.url is not None]
-        if not with_page:
-            raise RefusedError(str(meant[0].link.problem), code="no_page")
-        for each in with_page:
-            await self._reactor.handled(SignInReopened(each.id))
-        return self._auth_view()
-
-    def _sign_ins(self, sign_in_id: str | None) -> list[SignIn]:
-        """The one that is meant, or all.
-
-        Raises:
-            NotFoundError: there is none.
-        """
-        known = self._assistant.sign_ins
-        meant = [each for each in known.values() if sign_in_id in {None, each.id}]
-        if not meant:
-            which = "" if sign_in_id is None else f" at {sign_in_id!r}"
-            raise NotFoundError(f"No command waits for you to sign in{which}: see `omniid auth status`.")
-        return meant
-
-    def _auth_view(self, *, resumed: int = 0) -> AuthView:
-        state, origin, advice = self._authority.view()
-        now = self._clock().monotonic
-        sign_ins = [_sign_in_view(each, now) for each in self._assistant.sign_ins.values()]
-        return AuthView(state=state, origin=origin, advice=advice, sign_ins=sign_ins, resumed=resumed)
-
-    async def auth_login(self, call: Call) -> AuthView:
-        self._session.reconnect()
-        return await self.auth(call)
-
-    async def auth_logout(self, call: Call) -> AuthView:
-        self._session.reconnect()
-        return await self.auth(call)
-
-    async def reconnect(self, _: Call) -> Accepted:
-        self._session.reconnect()
-        return Accepted()
-
-
 class HouseVerbs:
     """The daemon itself."""
 
@@ -462,36 +292,13 @@ class HouseVerbs:
     async def devices(self, _: Call) -> DevicesView:
         return DevicesView.model_validate(await probing.probe())
 
+    async def reconnect(self, _: Call) -> Accepted:
+        self._session.reconnect()
+        return Accepted()
+
     async def shutdown(self, _: Call) -> Accepted:
         self._stop()
         return Accepted()
-
-
-def _sign_in_view(sign_in: SignIn, now: float) -> SignInView:
-    link = _NO_LINK if sign_in.wants_page or sign_in.page == "dead" else sign_in.link
-    return SignInView(
-        id=sign_in.id,
-        text=sign_in.text,
-        url=link.url,
-        shown=link.shown,
-        problem=sign_in.problem,
-        state="refused" if sign_in.state == "refused" else "open",
-        opening=sign_in.page == "opening",
-        opened=sign_in.page == "opened",
-        commands=sorted(sign_in.commands),
-        open_for_s=round(max(0.0, sign_in.until - now), 1),
-    )
-
-
-def _confirmation(doubt: Doubt, now: float) -> QuestionView:
-    return QuestionView(
-        id=doubt.take_id,
-        kind="confirmation",
-        text=f"Did you say: {doubt.text}",
-        command_id=None,
-        open_for_s=round(max(0.0, doubt.asked_at + CONFIRM_WITHIN_S - now), 1),
-        raw={},
-    )
 
 
 def _has_word(state: State) -> bool:

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 import structlog
 
 from omniid import authority, browser, config, database_key, host, keys, logs, reach, wake
-from omniid.api import BackendVerbs, CommandVerbs, HouseVerbs, handlers
+from omniid.api import CommandVerbs, HouseVerbs, handlers
 from omniid.assistant import Assistant, AssistantSettings
+from omniid.auth_api import AuthVerbs
 from omniid.authority import Authority
 from omniid.callback import Callback
 from omniid.children import Children, Places
@@ -53,6 +54,7 @@ from omniid.notifications import notifications
 from omniid.notifier import Notifier
 from omniid.pages import Pages
 from omniid.performer import Parts, Performer
+from omniid.question_api import QuestionVerbs
 from omniid.reactor import Reactor
 from omniid.recognition import wyoming_uri
 from omniid.session import Session
@@ -166,7 +168,8 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
         handlers(
             CommandVerbs(assistant, outbox, performer, reactor, session, timelines, clock),
             UserVerbs(assistant, reactor, performer, takes, letting_go, settings.hotkey),
-            BackendVerbs(assistant, whoami, session, reactor, clock),
+            QuestionVerbs(assistant, reactor, clock),
+            AuthVerbs(assistant, whoami, session, reactor, clock),
             HistoryVerbs(history, outbox, clock),
             house,
         ),

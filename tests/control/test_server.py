@@ -18,12 +18,14 @@ import pytest
 from support.control import COMMAND, Running, running_server
 
 from omniid import api
+from omniid.auth_api import AuthVerbs
 from omniid.control import openapi
 from omniid.control.client import Client, DaemonError
 from omniid.control.schema import EVENTS_PATH, MAX_BODY_BYTES, METRICS_PATH, OPENAPI_PATH, VERBS, Verb
 from omniid.control.server import bind
 from omniid.errors import EXIT_REFUSED, EXIT_USAGE, ConfigError, NotRunningError
 from omniid.history_api import HistoryVerbs
+from omniid.question_api import QuestionVerbs
 from omniid.user_api import UserVerbs
 
 
@@ -67,7 +69,7 @@ BODIES = {
     "question_answer": {"value": "Ann"},
     "speech_say": {"text": "Hi"},
 }
-PARTS = (api.CommandVerbs, UserVerbs, api.BackendVerbs, HistoryVerbs, api.HouseVerbs)
+PARTS = (api.CommandVerbs, UserVerbs, QuestionVerbs, AuthVerbs, HistoryVerbs, api.HouseVerbs)
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=ids)
