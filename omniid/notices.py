@@ -1,14 +1,12 @@
 """What the user is shown of an event as a desktop notification, and what a click on one means. Pure.
 
-A notice has a tag; there is at most one with a tag, and a newer one takes its place. The texts are as they
-came: who shows them bounds them and makes them safe.
+The texts are as they came: who shows them bounds them and makes them safe.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from omniid.consent import wants_words
@@ -26,7 +24,6 @@ from omniid.events import (
     ConfirmationAnswered,
     ConfirmationAsked,
     Event,
-    FateDecided,
     Kind,
     LateReplyArrived,
     LinkDialling,
@@ -49,7 +46,9 @@ from omniid.events import (
     TakeGivenUp,
 )
 from omniid.fate import State
+from omniid.notice_board import Notice, NoticeBoard, Wanted
 from omniid.protocol.chat import Reply
+from omniid.uncertain_notices import UncertainNotices
 from omniid.wording import quoted
 from omniid.workers.channel import (
     MOUTH_LOST,
@@ -63,9 +62,7 @@ from omniid.workers.channel import (
 
 Replies = Literal["voice", "always", "never"]
 
-_MOST_OPEN = 100
 _MOST_KNOWN = 1_000
-_MOST_UNCERTAIN = 5
 _MOST_EXPIRED = 3  # whose words are shown
 _MOST_MESSAGES = 3  # beside each other: what the server says unasked is about different things
 _KEPT_CHARS = 400  # of a command's words
@@ -76,7 +73,6 @@ _ANSWER = "answer"
 _SPEAKER = "speaker"
 _EXPIRED = "expired"
 _MESSAGE = "message"
-_UNCERTAIN = "uncertain"
 
 _FAILED = "That did not work"
 _WAITS = "Waiting until I am back online"
@@ -103,25 +99,6 @@ _CATEGORIES = {"info": "Notice", "warning": "Warning", "error": "Problem", "succ
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """`actions` are pairs of a key and its label; `transient` ones need not be kept once they were seen."""
-
-    tag: str
-    title: str
-    body: str
-    actions: tuple[tuple[str, str], ...] = ()
-    transient: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Withdraw:
-    tag: str
-
-
-Wanted = Notice | Withdraw
-
-
-@dataclass(frozen=True, slots=True)
 class NoticeSettings:
     """`replies`: whose are shown. `listening`: whether an open microphone is shown too."""
 
@@ -139,30 +116,15 @@ class _Command:
     waits_for_sign_in: bool = False
 
 
-@dataclass(slots=True)
-class _Open:
-    """A notice that may be on the screen.
-
-    `about`: its command or take. `replies`: what each key means; one answer ends them, unless `lasting`.
-    `of`: what it was made of, where it may have to be made again.
-    """
-
-    notice: Notice
-    about: str | None = None
-    replies: Mapping[str, Event] = field(default_factory=dict)
-    lasting: bool = False
-    of: QuestionPosed | SignInStarted | None = None
-
-
 class Notices:
     """Remembers what is shown, and the words of the latest commands."""
 
     def __init__(self, settings: NoticeSettings) -> None:
         self._settings = settings
-        self._open: OrderedDict[str, _Open] = OrderedDict()
+        self._board = NoticeBoard()
+        self._uncertain = UncertainNotices(self._board)
         self._commands: OrderedDict[str, _Command] = OrderedDict()
         self._messages = 0
-        self._uncertain: OrderedDict[str, bool] = OrderedDict()  # whether it has a notice of its own
         self._is_away = True
         self._untold: deque[str] = deque(maxlen=_MOST_KNOWN)  # what was not sent, since the user spoke last
         self._lost: str | None = None  # what could not be said last
@@ -170,18 +132,12 @@ class Notices:
     @property
     def _confirms(self) -> bool:
         """Whether a "Did you say …?" still waits for its answer."""
-        shown = self._open.get(_CONFIRMATION)
+        shown = self._board.get(_CONFIRMATION)
         return shown is not None and bool(shown.replies)
 
     def answer(self, tag: str, key: str) -> Event | None:
         """What a click on a notice means; None where it is not open, was answered, or has no such key."""
-        shown = self._open.get(tag)
-        if shown is None or key not in shown.replies:
-            return None
-        event = shown.replies[key]
-        if not shown.lasting:
-            shown.replies = {}
-        return event
+        return self._board.answer(tag, key)
 
     def on(self, event: Event) -> list[Wanted]:
         """What to show and what to take away, in this order."""
@@ -199,7 +155,7 @@ class Notices:
             ):
                 return self._on_question(event)
             case AnswerAcknowledged(accepted=False, text=text):
-                return self._show(Notice(_ANSWER, _NOT_TAKEN, text))
+                return self._board.show(Notice(_ANSWER, _NOT_TAKEN, text))
             case ConfirmationAsked() | ConfirmationAnswered():
                 return self._on_confirmation(event)
             case SignInStarted() | PageOpened() | SignInRefused() | SignInEnded():
@@ -235,36 +191,6 @@ class Notices:
                 pass
         return []
 
-    # --- what is open -------------------------------------------------------------------------------------
-
-    def _show(
-        self,
-        notice: Notice,
-        *,
-        about: str | None = None,
-        replies: Mapping[str, Event] | None = None,
-        lasting: bool = False,
-        of: QuestionPosed | SignInStarted | None = None,
-    ) -> list[Wanted]:
-        self._open.pop(notice.tag, None)
-        self._open[notice.tag] = _Open(notice, about, replies or {}, lasting, of)
-        over: list[Wanted] = []
-        while len(self._open) > _MOST_OPEN:
-            tag, _ = self._open.popitem(last=False)
-            over.append(Withdraw(tag))
-        return [*over, notice]
-
-    def _withdraw(self, tag: str, about: str | None = None) -> list[Wanted]:
-        """Take it away, where it is open; with `about`, only where it is about that command or take."""
-        shown = self._open.get(tag)
-        if shown is None or (about is not None and shown.about != about):
-            return []
-        del self._open[tag]
-        return [Withdraw(tag)]
-
-    def _say(self, title: str, body: str, *, about: str | None, transient: bool = False) -> list[Wanted]:
-        return self._show(Notice(_CONVERSATION, title, body, transient=transient), about=about)
-
     # --- what waits for the user --------------------------------------------------------------------------
 
     def _on_question(
@@ -276,13 +202,13 @@ class Notices:
             case QuestionPosed():
                 return self._question(event, _AGAIN if event.again else _ASKS)
             case QuestionNotAnswered():
-                shown = self._open.get(tag)  # but perhaps not on the screen: a click closes it
+                shown = self._board.get(tag)  # but perhaps not on the screen: a click closes it
                 posed = None if shown is None else shown.of
                 return self._question(posed, _NOT_PASSED_ON) if isinstance(posed, QuestionPosed) else []
             case QuestionExpired(text=text):
-                return self._show(Notice(tag, "Too late to answer", text, transient=True))
+                return self._board.show(Notice(tag, "Too late to answer", text, transient=True))
             case QuestionAnswered() | QuestionClosed():
-                return self._withdraw(tag)
+                return self._board.withdraw(tag)
 
     def _question(self, posed: QuestionPosed, title: str) -> list[Wanted]:
         question_id, body = posed.question_id, posed.text
@@ -301,21 +227,22 @@ class Notices:
             body = f"{body}\nIn your words: omniid reply {question_id} …"
             actions = () if wants_words(posed.text) else _YES_NO
             replies = {key: QuestionReplied(question_id, value=key) for key, _ in _YES_NO}
-        return self._show(Notice(f"question:{question_id}", title, body, actions), replies=replies, of=posed)
+        notice = Notice(f"question:{question_id}", title, body, actions)
+        return self._board.show(notice, replies=replies, of=posed)
 
     def _on_confirmation(self, event: ConfirmationAsked | ConfirmationAnswered) -> list[Wanted]:
         take_id = event.take_id
         if isinstance(event, ConfirmationAnswered):
-            shown = self._open.get(_CONFIRMATION)
+            shown = self._board.get(_CONFIRMATION)
             if event.by == "timeout" and shown is not None and shown.about == take_id:
                 body = f"{shown.notice.body}\nKept for ten minutes: omniid take retry"
-                return self._show(Notice(_CONFIRMATION, "This was not sent", body, transient=True))
-            return self._withdraw(_CONFIRMATION, take_id)
+                return self._board.show(Notice(_CONFIRMATION, "This was not sent", body, transient=True))
+            return self._board.withdraw(_CONFIRMATION, take_id)
         notice = Notice(_CONFIRMATION, "Did you say this?", f"“{event.text}”\n{_WHY[event.why]}", _YES_NO)
         replies = {
             key: ConfirmationAnswered(take_id, accepted=key == "yes", by="notification") for key, _ in _YES_NO
         }
-        return self._show(notice, about=take_id, replies=replies)
+        return self._board.show(notice, about=take_id, replies=replies)
 
     def _on_sign_in(self, event: SignInStarted | PageOpened | SignInRefused | SignInEnded) -> list[Wanted]:
         tag = f"sign-in:{event.sign_in_id}"
@@ -327,13 +254,13 @@ class Notices:
             case SignInRefused(text=text):
                 return self._sign_in_again(tag, text)
             case SignInEnded(outcome="expired", text=text):
-                return self._show(Notice(tag, "You did not sign in", text))
+                return self._board.show(Notice(tag, "You did not sign in", text))
             case SignInEnded():
-                return self._withdraw(tag)
+                return self._board.withdraw(tag)
 
     def _sign_in_again(self, tag: str, text: str | None) -> list[Wanted]:
         """It is still open, and something has happened to it; without a text, all is well again."""
-        shown = self._open.get(tag)
+        shown = self._board.get(tag)
         started = None if shown is None else shown.of
         if shown is None or not isinstance(started, SignInStarted):
             return []
@@ -346,7 +273,7 @@ class Notices:
         opens = () if started.url is None else (("default", _OPEN_PAGE), ("open", _OPEN_PAGE))
         replies = {key: SignInReopened(started.sign_in_id) for key, _ in opens}
         notice = Notice(f"sign-in:{started.sign_in_id}", "Please sign in", body, opens)
-        return self._show(notice, replies=replies, lasting=True, of=started)
+        return self._board.show(notice, replies=replies, lasting=True, of=started)
 
     # --- commands -----------------------------------------------------------------------------------------
 
@@ -363,7 +290,7 @@ class Notices:
                 return self._on_its_way(command_id)
             case AnswerUnwanted(command_id=command_id):
                 self._remember(command_id, replace(self._command(command_id), unwanted=True))
-                return self._withdraw(_CONVERSATION, command_id)
+                return self._board.withdraw(_CONVERSATION, command_id)
             case CommandRejected(command_id=command_id, reason=reason):
                 wanted = self._command(command_id).kind == "voice" or self._settings.replies == "always"
                 return self._say(_FAILED, f"Not done: {reason}.", about=command_id) if wanted else []
@@ -377,8 +304,8 @@ class Notices:
             waits = state is State.NEEDS_AUTH
             self._commands[command_id] = replace(command, waits_for_sign_in=waits)
         if state is State.UNCERTAIN:
-            return self._became_uncertain(command_id)
-        return self._now_certain(command_id)
+            return self._uncertain.uncertain(command_id, self._command(command_id).message)
+        return self._uncertain.certain(command_id)
 
     def _remember(self, command_id: str, command: _Command) -> None:
         self._commands.pop(command_id, None)
@@ -401,88 +328,47 @@ class Notices:
 
     def _on_its_way(self, command_id: str) -> list[Wanted]:
         """A notice that says it waits is no longer true."""
-        shown = self._open.get(_CONVERSATION)
-        if shown is None or shown.about != command_id or shown.notice.title != _WAITS:
+        shown = self._board.get(_CONVERSATION, command_id)
+        if shown is None or shown.notice.title != _WAITS:
             return []
         if self._settings.replies == "never":
-            return self._withdraw(_CONVERSATION)
+            return self._board.withdraw(_CONVERSATION)
         return self._say("You said", shown.notice.body, about=command_id)
 
     def _moved(self, command_id: str, state: State) -> list[Wanted]:
         if state in {State.CANCELLED, State.DROPPED}:
-            return self._withdraw(_CONVERSATION, command_id)
+            return self._board.withdraw(_CONVERSATION, command_id)
         command = self._command(command_id)
         if state is not State.EXPIRED or command.kind != "voice" or command.waits_for_sign_in:
             return []
-        return [*self._withdraw(_CONVERSATION, command_id), *self._expired(command.message)]
+        return [*self._board.withdraw(_CONVERSATION, command_id), *self._expired(command.message)]
 
     def _edited(self, command_id: str, text: str) -> list[Wanted]:
         self._remember(command_id, replace(self._command(command_id), message=text))
-        shown = self._open.get(_CONVERSATION)
-        if shown is None or shown.about != command_id:
+        shown = self._board.get(_CONVERSATION, command_id)
+        if shown is None:
             return []
         return self._say(shown.notice.title, text, about=command_id)
 
     def _expired(self, message: str) -> list[Wanted]:
         """One notice for all of them, until the user says something new."""
-        if _EXPIRED not in self._open:
+        if _EXPIRED not in self._board:
             self._untold.clear()
         self._untold.append(quoted(message) if message else "A command of yours")
         more = len(self._untold) - _MOST_EXPIRED
         rest = [f"and {more:,} more, which `omniid outbox list --all` shows"] if more > 0 else []
         lines = [*list(self._untold)[-_MOST_EXPIRED:], *rest]
         body = "\n".join([*lines, "It has waited for too long. Say it again if you still want it."])
-        return self._show(Notice(_EXPIRED, "This was not sent", body))
-
-    def _quoted(self, command_id: str) -> str:
-        message = self._command(command_id).message
-        return f"“{message}”\n" if message else ""
-
-    def _became_uncertain(self, command_id: str) -> list[Wanted]:
-        if command_id in self._uncertain:
-            return []
-        has_own = sum(self._uncertain.values()) < _MOST_UNCERTAIN
-        self._uncertain[command_id] = has_own
-        if len(self._uncertain) > _MOST_KNOWN:
-            self._uncertain.popitem()  # this one: the first of them have notices of their own
-        if not has_own:
-            return self._count_the_rest()
-        body = f"{self._quoted(command_id)}It may have been done already. Nothing is repeated by itself."
-        notice = Notice(
-            f"{_UNCERTAIN}:{command_id}",
-            "Was this done?",
-            body,
-            (("retry", "Send it again"), ("drop", "Drop it")),
-        )
-        replies = {
-            "retry": FateDecided(command_id, again=True),
-            "drop": FateDecided(command_id, again=False),
-        }
-        return self._show(notice, about=command_id, replies=replies)
-
-    def _now_certain(self, command_id: str) -> list[Wanted]:
-        has_own = self._uncertain.pop(command_id, None)
-        if has_own is None:
-            return []
-        return self._withdraw(f"{_UNCERTAIN}:{command_id}") if has_own else self._count_the_rest()
-
-    def _count_the_rest(self) -> list[Wanted]:
-        """Of the commands that have no notice of their own."""
-        number = len(self._uncertain) - sum(self._uncertain.values())
-        if not number:
-            return self._withdraw(_UNCERTAIN)
-        many = "One more command" if number == 1 else f"{number:,} more commands"
-        body = f"{many} may have been done already. `omniid outbox list` shows them; nothing is repeated."
-        return self._show(Notice(_UNCERTAIN, "Was this done?", body))
+        return self._board.show(Notice(_EXPIRED, "This was not sent", body))
 
     def _on_speech(self, event: SpeechFailed | SpeechStarted) -> list[Wanted]:
         """That nothing is heard is told once, until something is; what a lost mouth had is said once more."""
         if isinstance(event, SpeechStarted):
-            return self._withdraw(_SPEAKER)
+            return self._board.withdraw(_SPEAKER)
         lost_before, self._lost = self._lost, event.utterance_id
-        if _SPEAKER in self._open or (event.code == MOUTH_LOST and lost_before != event.utterance_id):
+        if _SPEAKER in self._board or (event.code == MOUTH_LOST and lost_before != event.utterance_id):
             return []
-        return self._show(Notice(_SPEAKER, "I cannot be heard", event.message))
+        return self._board.show(Notice(_SPEAKER, "I cannot be heard", event.message))
 
     # --- takes, replies, messages -------------------------------------------------------------------------
 
@@ -496,8 +382,8 @@ class Notices:
                 listens = self._settings.listening
                 return self._say("I am listening", "", about=take_id, transient=True) if listens else []
             case CaptureEnded():
-                shown = self._open.get(_CONVERSATION)
-                return self._withdraw(_CONVERSATION, take_id) if shown and shown.notice.transient else []
+                shown = self._board.get(_CONVERSATION, take_id)
+                return self._board.withdraw(_CONVERSATION) if shown and shown.notice.transient else []
             case TakeEmpty(reason="cancelled"):
                 return []
             case TakeEmpty(reason="too_short") if self._confirms:
@@ -522,4 +408,8 @@ class Notices:
             return []
         title = "omniid" if event.note is None else _CATEGORIES.get(event.note.category, "omniid")
         self._messages = (self._messages + 1) % _MOST_MESSAGES
-        return self._show(Notice(f"{_MESSAGE}:{self._messages}", title, event.text), about=event.command_id)
+        notice = Notice(f"{_MESSAGE}:{self._messages}", title, event.text)
+        return self._board.show(notice, about=event.command_id)
+
+    def _say(self, title: str, body: str, *, about: str | None, transient: bool = False) -> list[Wanted]:
+        return self._board.show(Notice(_CONVERSATION, title, body, transient=transient), about=about)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from omniid.events import Event
-from omniid.notices import Notice, Notices
+from omniid.notice_board import Notice
+from omniid.notices import Notices
 
 
 class Notifications(Protocol):

@@ -46,7 +46,8 @@ from omniid.events import (
     WorkerFailed,
 )
 from omniid.fate import State
-from omniid.notices import Notice, Notices, NoticeSettings, Replies, Wanted, Withdraw
+from omniid.notice_board import Notice, Wanted, Withdraw
+from omniid.notices import Notices, NoticeSettings, Replies
 from omniid.notifications import text
 from omniid.protocol.chat import Note, Outcome, Reply
 from omniid.workers.channel import (
@@ -556,8 +557,8 @@ def test_what_is_remembered_is_bounded() -> None:
     for each in wanted:
         tags[each.tag] = isinstance(each, Notice)
 
-    assert sum(tags.values()) == len(one._open) == 100
-    assert len(one._commands) == len(one._uncertain) == 1_000
+    assert sum(tags.values()) == len(one._board._shown) == 100
+    assert len(one._commands) == len(one._uncertain._has_own) == 1_000
     assert max(len(command.message) for command in one._commands.values()) == 400
 
 
@@ -626,7 +627,7 @@ def test_whatever_happens_a_notice_can_be_told_by_its_tag(
         uncertain = [tag for tag in on_screen if tag.startswith("uncertain:")]
         assert len(uncertain) <= 5
 
-    assert set(on_screen) == set(one._open)
+    assert set(on_screen) == set(one._board._shown)
     for tag, notice in on_screen.items():
         keys = [key for key, _ in notice.actions]
         assert all(one.answer(tag, key) is not None for key in keys[:1])

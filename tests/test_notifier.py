@@ -12,7 +12,8 @@ from support import notification_server as servers
 from support.running import run
 
 from omniid.events import ClockTicked, Event, QuestionAnswered, QuestionPosed, QuestionReplied
-from omniid.notices import Notice, Notices, NoticeSettings
+from omniid.notice_board import Notice
+from omniid.notices import Notices, NoticeSettings
 from omniid.notifications.contract import OnAction
 from omniid.notifications.notifications import Notifications
 from omniid.notifier import Notifier

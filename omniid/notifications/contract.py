@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from omniid.notices import Notice
+from omniid.notice_board import Notice
 
 # Told of a click: the notice's tag and the action's key. On the event loop, must be quick and must not raise.
 OnAction = Callable[[str, str], None]

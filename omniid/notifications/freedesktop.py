@@ -16,7 +16,7 @@ import structlog
 from dbus_fast import BusType, DBusError, Message, MessageFlag, MessageType
 from dbus_fast.aio import MessageBus
 
-from omniid.notices import Notice
+from omniid.notice_board import Notice
 from omniid.notifications import text
 from omniid.notifications.contract import PACE, NotShownError, OnAction, Pace
 from omniid.notifications.freedesktop_words import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dbus_fast import Message, Variant
 
-from omniid.notices import Notice
+from omniid.notice_board import Notice
 from omniid.notifications import text
 from omniid.notifications.contract import NotShownError
 

@@ -6,7 +6,7 @@ import asyncio
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
 
-from omniid.notices import Notice
+from omniid.notice_board import Notice
 from omniid.notifications import text
 from omniid.notifications.contract import PACE, NotShownError, Pace
 

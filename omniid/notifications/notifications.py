@@ -10,7 +10,7 @@ from typing import Never
 
 import structlog
 
-from omniid.notices import Notice, Withdraw
+from omniid.notice_board import Notice, Withdraw
 from omniid.notifications.contract import PACE, NotShownError, OnAction, Pace, Screen
 
 log = structlog.get_logger()

@@ -21,7 +21,7 @@ from support.running import run
 if sys.platform != "linux":
     pytest.skip("the session bus is Linux's", allow_module_level=True)
 
-from omniid.notices import Notice
+from omniid.notice_board import Notice
 from omniid.notifications.freedesktop import Freedesktop
 
 PROGRAMS = ("dbus-daemon", "dbus-send", "dunst", "dunstctl")

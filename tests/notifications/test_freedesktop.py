@@ -20,7 +20,7 @@ from support.hotkeys import WITHIN_S
 from support.notification_server import Desktop
 from support.running import run
 
-from omniid.notices import Notice
+from omniid.notice_board import Notice
 from omniid.notifications.contract import PACE, NotShownError, Pace
 from omniid.notifications.freedesktop import Freedesktop
 

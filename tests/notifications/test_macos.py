@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.running import run
 
-from omniid.notices import Notice
+from omniid.notice_board import Notice
 from omniid.notifications.contract import NotShownError, Pace
 from omniid.notifications.macos import MacOS
 

@@ -21,7 +21,7 @@ from support.hotkeys import WITHIN_S
 from support.notification_server import Desktop
 from support.running import run
 
-from omniid.notices import Notice
+from omniid.notice_board import Notice
 from omniid.notifications.contract import PACE, OnAction, Pace, Screen
 from omniid.notifications.freedesktop import Freedesktop
 from omniid.notifications.macos import MacOS
