@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import queue
+import re
 import shlex
 import signal
 import stat
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -286,30 +287,67 @@ def _objection(found: os.stat_result, path: Path, *, only_ours: bool) -> str | N
 
 
 def _replace(path: Path, word: str) -> None:
-    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600 from its first moment
-    try:
-        with os.fdopen(number, "w", encoding="ascii") as file:
+    """By way of one file beside it, always of the same name, so that a kill leaves one at the most."""
+    new = path.with_name(f".{path.name}.new")
+    with os.fdopen(_open_alone(new), "w", encoding="ascii") as file:
+        try:
+            os.fchmod(file.fileno(), _PRIVATE)  # where the umask took the owner's own bits
+            os.ftruncate(file.fileno(), 0)
             file.write(word + "\n")
             file.flush()
-            os.fchmod(file.fileno(), _PRIVATE)  # where the umask took the owner's own bits
             os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+            new.replace(path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+
+
+def _open_alone(path: Path) -> int:
+    """A descriptor of the file, private from its first moment; who else wants it waits until it is closed."""
+    while True:
+        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE)
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(number), path.lstat()):
+                return number
+        except FileNotFoundError:
+            pass  # who had it before has renamed or removed it: that is another file now
+        except BaseException:
+            os.close(number)
+            raise
+        os.close(number)
 
 
 def _removed(path: Path) -> bool:
+    """Whether there was one. The tokens that killed writes have left beside it go too."""
+    each = path
+    try:
+        was_there = _unlinked(path)
+        for each in _leftovers(path):
+            _unlinked(each)
+    except OSError as error:
+        reason = error.strerror
+    else:
+        return was_there
+    raise CredentialsError(f"The token file {each} cannot be removed: {reason}. Remove it by hand.")
+
+
+def _unlinked(path: Path) -> bool:
     try:
         path.unlink()
         _sync(path.parent)
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except OSError as error:
-        reason = error.strerror
-    else:
-        return True
-    raise CredentialsError(f"The token file {path} cannot be removed: {reason}. Remove it by hand.")
+    return True
+
+
+def _leftovers(path: Path) -> list[Path]:
+    """What killed writes have left beside the file. Earlier versions gave each eight random characters."""
+    form = re.compile(rf"\.{re.escape(path.name)}\.(new|[a-z0-9_]{{8}})")
+    try:
+        return [each for each in path.parent.iterdir() if form.fullmatch(each.name) and not each.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _sync(folder: Path) -> None:

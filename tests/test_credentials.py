@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from support.flow import is_alive
 from support.keyring_daemon import KeyringDaemon, keyring_daemon
+from support.line_kill import killed_before_each_line
 
 from omniid import credentials
 from omniid.credentials import (
@@ -454,6 +455,80 @@ def test_a_disk_without_room_leaves_the_old_token(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "token"]
 
 
+@pytest.mark.parametrize("old", [None, "old"])
+def test_killed_at_any_line_a_write_leaves_no_half_and_nothing_that_outlives_a_logout(
+    old: str | None, tmp_path: Path
+) -> None:
+    before = tmp_path / "before"
+    before.mkdir()
+    if old is not None:
+        store_in_file(before / "token", old)
+    places = killed_before_each_line(
+        "omniid.credentials", f"store_in_file(folder / 'token', '{SECRET}')", before, tmp_path / "after"
+    )
+    assert find(sources(places[-1])) == Token(SECRET, "token file")
+    found = [find(sources(place)) for place in places]
+    assert {each and each.secret for each in found} == {old, SECRET}
+    assert any(len(list(place.glob(".token.*"))) == 1 for place in places)
+    for place, token in zip(places, found, strict=True):
+        assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in place.iterdir())
+        assert forget(ACCOUNT, place / "token") == (("token file",) if token else ())
+        assert list(place.iterdir()) == []
+
+
+def test_a_write_takes_the_place_of_one_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / ".token.new").write_text("a longer token than the one that is stored")
+    (tmp_path / ".token.new").chmod(0o644)
+    store_in_file(tmp_path / "token", SECRET)
+    assert [path.name for path in tmp_path.iterdir()] == ["token"]
+    assert find(sources(tmp_path)) == Token(SECRET, "token file")
+
+
+def test_a_link_is_not_written_through(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (tmp_path / "elsewhere").write_text("theirs")
+    (folder / ".token.new").symlink_to(tmp_path / "elsewhere")
+    assert "cannot be written" in problem(lambda: store_in_file(folder / "token", SECRET)).message
+    assert (tmp_path / "elsewhere").read_text() == "theirs"
+    forget(ACCOUNT, folder / "token")
+    assert list(folder.iterdir()) == []
+    assert (tmp_path / "elsewhere").read_text() == "theirs"
+
+
+def test_writes_at_a_time_leave_one_whole_token(tmp_path: Path) -> None:
+    words = [letter * 3_000 for letter in "abcdef"]
+    stored: list[str] = []
+
+    def store(word: str) -> None:
+        for _ in range(30):
+            store_in_file(tmp_path / "token", word)
+            stored.append((tmp_path / "token").read_text())
+
+    threads = [threading.Thread(target=store, args=(word,)) for word in words]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WITHIN_S)
+    assert len(stored) == 30 * len(words)
+    assert set(stored) <= {f"{word}\n" for word in words}
+    assert [path.name for path in tmp_path.iterdir()] == ["token"]
+
+
+def test_forget_takes_what_killed_writes_of_any_version_have_left(tmp_path: Path) -> None:
+    others = ["token.old", ".token.new.bak", ".tokens.abcdefgh", ".token.conf", "token"]
+    for name in (".token.new", ".token.x8_k2mqa", ".token.________", *others):
+        (tmp_path / name).write_text(SECRET)
+    (tmp_path / ".token.afolder_").mkdir()
+    assert forget(ACCOUNT, tmp_path / "token") == ("token file",)
+    assert {path.name for path in tmp_path.iterdir()} == {*others, ".token.afolder_"} - {"token"}
+    (tmp_path / ".token.new").write_text(SECRET)
+    assert forget(ACCOUNT, tmp_path / "token") == ()  # it was no token of any use
+    assert not (tmp_path / ".token.new").exists()
+    assert forget(ACCOUNT, tmp_path / "no" / "token") == ()
+    assert forget(ACCOUNT, tmp_path / "token.old" / "token") == ()
+
+
 @pytest.mark.parametrize("secret", ["", f"{SECRET} {SECRET}", f"{SECRET}\u00e9"])
 def test_what_is_no_token_is_not_stored(secret: str, tmp_path: Path) -> None:
     assert "no token" in problem(lambda: store_in_file(tmp_path / "token", secret)).message
@@ -536,6 +611,7 @@ def test_a_keyring_that_hangs_is_told_and_works_again_when_it_answers(
     assert find(sources(tmp_path)) == Token(SECRET, "keyring")
 
 
+@LEAKY
 def test_the_loop_goes_on_while_the_keyring_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keyring_daemon: KeyringDaemon
 ) -> None:
@@ -555,6 +631,8 @@ def test_the_loop_goes_on_while_the_keyring_hangs(
     asyncio.run(both())
     keyring_daemon.resume()
     assert turns > 5
+    credentials._keyring.ask(lambda: None).result(WITHIN_S)  # the one before it is answered too, then
+    gc.collect()  # what leaks leaks here, and not into another test
 
 
 async def _told(asked: Credentials, words: str) -> None:

@@ -34,7 +34,7 @@ class Part:
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Be the only process that changes the cache.
+    """Be the only process that changes the cache. What a removal that was cut short has left goes first.
 
     Raises:
         RecognitionError: another one does (`models_busy`), or the cache cannot be written
@@ -57,6 +57,7 @@ def locked() -> Iterator[None]:
                 "Another `omniid models` is downloading or removing. Wait until it has ended.",
                 code="models_busy",
             ) from error
+        shutil.rmtree(folder / _REMOVED, ignore_errors=True)
         yield
 
 
@@ -93,6 +94,9 @@ def remove(wanted: str) -> Path:
     name = _name_of(wanted)
     target, part = models.cache_path(name), part_path(name)
     if not (target.exists() or target.is_symlink() or part.is_dir()):
+        if (models.cache_folder() / _REMOVED).exists():  # it may be this one that was cut short
+            with locked():
+                pass
         raise _not_ours(name)
     with locked():
         for path in (target, part):
@@ -133,12 +137,11 @@ def _not_ours(name: str) -> RecognitionError:
 
 
 def _delete(path: Path) -> None:
-    """Out of sight first, so that a killed process leaves no half of a model."""
+    """Out of sight first, so that a killed process leaves no half of a model. Call it while `locked`."""
     if path.is_symlink():
         path.unlink()
     elif path.exists():
         bin_ = models.cache_folder() / _REMOVED
-        shutil.rmtree(bin_, ignore_errors=True)
         path.rename(bin_)
         shutil.rmtree(bin_)
 

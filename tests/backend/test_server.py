@@ -190,6 +190,16 @@ def test_tcp_wants_the_token_and_no_origin(tmp_path: Path) -> None:
         assert token_file.read_text().strip() == token
 
 
+def test_an_empty_token_file_is_filled(tmp_path: Path) -> None:
+    token_file = tmp_path / "data" / "token"
+    token_file.parent.mkdir()
+    token_file.touch(mode=0o600)
+    with running("--port", "0", "--data-dir", str(tmp_path / "data")) as backend:
+        token = token_file.read_text().strip()
+        talk(backend, nothing, additional_headers={"Authorization": f"Bearer {token}"})
+        assert refusal(backend, additional_headers={"Authorization": "Bearer "}) == 401
+
+
 def test_the_environments_token_wins(tmp_path: Path) -> None:
     token = "an-environment-token"
     place = ["--port", "0", "--data-dir", str(tmp_path / "data")]
@@ -226,6 +236,7 @@ def test_a_bad_option_is_one_sentence(
     tmp_path: Path, arguments: list[str], code: int, words_of_it: str
 ) -> None:
     (tmp_path / "file").touch(mode=0o600)
+    (tmp_path / "file").write_text("too short")
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
     (tmp_path / "open" / "token").write_text("a-token-that-all-can-read")

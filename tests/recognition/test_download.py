@@ -348,6 +348,17 @@ def test_too_little_room_is_seen_before_a_byte_is_fetched(hub: Hub, monkeypatch:
     assert hub.requests == []
 
 
+def test_what_a_removal_that_was_cut_short_has_left_makes_room_first(
+    hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cache / ".removed").mkdir(parents=True)
+    (cache / ".removed" / "model.bin").write_bytes(WEIGHTS)
+    monkeypatch.setattr("omniid.recognition.download.SPARE_BYTES", 10**18)
+    assert refused().code == "disk_full"
+    assert hub.requests == []
+    assert not (cache / ".removed").exists()
+
+
 def test_two_downloads_at_a_time_are_one(hub: Hub) -> None:
     hub.faults["model.bin"] = Faults(stall_after=100_000)
     first: list[Downloaded | RecognitionError] = []

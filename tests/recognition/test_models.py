@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.line_kill import killed_before_each_line
 
 from omniid.errors import RecognitionError
 from omniid.recognition import catalogue, model_store, models
@@ -180,6 +182,68 @@ def test_removing_takes_the_model_and_what_was_begun_of_it(cache: Path) -> None:
         model_store.remove("base.en")
     assert caught.value.code == "model_missing"
     assert model_store.remove(str(cache / "small")) == cache / "small"
+
+
+def use(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "cache_folder", lambda: folder)
+
+
+@pytest.mark.usefixtures("without_package")
+def test_killed_at_any_line_a_removal_leaves_nothing_that_a_second_one_does_not_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    make_model(tmp_path / "before" / "base.en")
+    make_model(tmp_path / "before" / ".parts" / "base.en")
+    make_model(tmp_path / "before" / "small")
+    call = "[setattr(models, 'cache_folder', lambda: place) for place in [folder]], remove('base.en')"
+    places = killed_before_each_line(
+        "omniid.recognition.model_store", call, tmp_path / "before", tmp_path / "after"
+    )
+    assert any((place / ".removed" / "model.bin").exists() for place in places)
+    for place in places:
+        use(place, monkeypatch)
+        there = [choice.name for choice in models.installed()]
+        assert there in (["base.en", "small"], ["small"])
+        if there == ["small"] and not model_store.parts():
+            with pytest.raises(RecognitionError) as caught:
+                model_store.remove("base.en")
+            assert caught.value.code == "model_missing"
+        else:
+            model_store.remove("base.en")
+        assert sorted(path.name for path in place.rglob("*")) == sorted(
+            [".lock", ".parts", "small", *models.NEEDED_FILES]
+        )
+
+
+def test_the_lock_frees_what_a_removal_that_was_cut_short_has_left(cache: Path) -> None:
+    make_model(cache / "small")
+    make_model(cache / ".removed")
+    (cache / ".removed" / "model.bin").unlink()
+    with model_store.locked():
+        assert not (cache / ".removed").exists()
+    make_model(cache / ".removed" / "deeper")
+    model_store.remove("small")
+    assert [path.name for path in cache.iterdir()] == [".lock"]
+
+
+def test_what_another_process_is_removing_is_left_to_it(cache: Path) -> None:
+    make_model(cache / ".removed")
+    with (cache / ".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RecognitionError) as caught:
+            model_store.remove("base.en")
+        assert caught.value.code == "models_busy"
+        assert (cache / ".removed" / "model.bin").exists()
+
+
+def test_a_leftover_that_is_a_link_leads_to_no_deletion(cache: Path, tmp_path: Path) -> None:
+    theirs = make_model(tmp_path / "theirs")
+    cache.mkdir(parents=True)
+    (cache / ".removed").symlink_to(theirs)
+    with model_store.locked():
+        pass
+    assert sorted(path.name for path in theirs.iterdir()) == sorted(models.NEEDED_FILES)
 
 
 def test_removing_touches_only_our_cache(cache: Path, tmp_path: Path) -> None:
