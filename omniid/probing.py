@@ -14,13 +14,14 @@ COMMAND = (sys.executable, "-P", "-m", "omniid.audio.probe")
 
 async def probe() -> dict[str, Any]:
     """What `omniid.audio.probe` sees; never raises for a machine that has nothing."""
-    nothing = asyncio.subprocess.DEVNULL
-    child = await asyncio.create_subprocess_exec(
-        *COMMAND, stdin=nothing, stdout=asyncio.subprocess.PIPE, stderr=nothing
-    )
+    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    child = await asyncio.create_subprocess_exec(*COMMAND, stdin=pipe, stdout=pipe, stderr=nothing)
+    assert child.stdout is not None  # noqa: S101 it was asked for above
     try:
         async with asyncio.timeout(PROBE_WITHIN_S):
-            printed, _ = await child.communicate()
+            # Not communicate(): newer Pythons close standard input there, and the probe would end with it.
+            printed = await child.stdout.read()
+            await child.wait()
         found: dict[str, Any] = json.loads(printed)
     except TimeoutError:
         return _nothing(HUNG)

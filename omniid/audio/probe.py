@@ -4,7 +4,8 @@ A program of its own, because loading PortAudio hangs when the sound server does
 The answer is `{"inputs": [device], "outputs": [device], "problem": sentence or null}`, the default first. A
 device is `{"name", "description", "is_default", "muted", "is_monitor"}`: `name` is what `audio.input_device`
 and `audio.output_device` take, `muted` is null where the system does not say, and a monitor is what a
-speaker plays, offered as if it were a microphone.
+speaker plays, offered as if it were a microphone. It ends with its standard input: its caller may be killed
+while it hangs.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import logging
 import os
 import sys
+import threading
 from typing import Any
 
 from omniid.audio import portaudio, sound_server
@@ -102,7 +104,14 @@ def _in_order(devices: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(devices, key=lambda device: (not device["is_default"], device["is_monitor"]))
 
 
+def _end_with_caller() -> None:
+    while os.read(0, 1024):
+        pass
+    os._exit(0)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_end_with_caller, name="caller", daemon=True).start()
     # ALSA and JACK talk to standard error about every device they do not find.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     json.dump(probe(), sys.stdout)

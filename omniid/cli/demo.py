@@ -11,7 +11,8 @@ import sys
 import tempfile
 import wave
 from pathlib import Path
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -35,21 +36,37 @@ def demo(
     devices = probe_devices()
     if microphone and not devices["inputs"]:
         raise OmniidError(devices["problem"] or "No microphone was found. Plug one in and try again.")
+    _unwind_on_signals()
     folder = Path(tempfile.mkdtemp(prefix="omniid-demo-"))
     audio: dict[str, Path] = {}
     if not microphone:
         audio["input_file"] = folder / "microphone.wav"
     if not devices["outputs"]:
         audio["output_file"] = folder / "speaker.wav"
-    with PrivateDaemon(folder, {"audio": audio}) as daemon:
-        show = _Show(daemon, audio.get("output_file"))
-        if microphone:
-            show.welcome("omniid demo: everything below is real")
-            show.live()
-        else:
-            show.welcome("omniid demo: everything below is real; only the microphone is a recording")
-            show.everything(audio["input_file"])
+    try:
+        with PrivateDaemon(folder, {"audio": audio}, is_temporary=True) as daemon:
+            show = _Show(daemon, audio.get("output_file"))
+            if microphone:
+                show.welcome("omniid demo: everything below is real")
+                show.live()
+            else:
+                show.welcome("omniid demo: everything below is real; only the microphone is a recording")
+                show.everything(audio["input_file"])
+    except (KeyboardInterrupt, SystemExit):  # broken off from outside
+        shutil.rmtree(folder)
+        raise
     _tidy(folder, keep=audio.get("output_file"))
+
+
+def _unwind_on_signals() -> None:
+    """SIGTERM and the end of the terminal end the demo as Ctrl-C does, unless they are ignored."""
+
+    def on_signal(number: int, _frame: FrameType | None) -> NoReturn:
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, on_signal)
 
 
 def _tidy(folder: Path, keep: Path | None) -> None:

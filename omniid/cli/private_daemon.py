@@ -1,10 +1,16 @@
-"""A daemon in folders of its own, for the demo, the benchmarks and the tests; nothing of yours is touched."""
+"""A daemon in folders of its own, for the demo, the benchmarks and the tests; nothing of yours is touched.
+
+`python -m omniid.cli.private_daemon [FOLDER]` is `omniid run` with a lifeline: it ends in its orderly way
+when its standard input does, which is when whoever started it is gone, however that ended. The folder, where
+one is named, goes then too: nobody else is left to remove it.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -12,13 +18,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from omniid.control.client import Client
 from omniid.errors import NotRunningError, OmniidError
 
 _READY_WITHIN_S = 30.0
 _STOPS_WITHIN_S = 8.0
+_READ_BYTES = 1024
+# Removes a folder once the other end of its standard input is gone.
+_HEIR = "import os, shutil, sys; os.read(0, 1); shutil.rmtree(sys.argv[1], ignore_errors=True)"
 
 Config = Mapping[str, Mapping[str, Any]]
 
@@ -27,11 +36,20 @@ class PrivateDaemon:
     """`omniid run` as a child process, and the stream of what happens in it.
 
     `config` holds the sections of a config.toml; `environment` is added to this process's own. No key is
-    listened for unless `config` says so: the user's own daemon may be running beside it.
+    listened for unless `config` says so: the user's own daemon may be running beside it. It does not outlive
+    this process; where this one is killed, a folder that `is_temporary` is removed.
     """
 
-    def __init__(self, folder: Path, config: Config, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        environment: Mapping[str, str] | None = None,
+        *,
+        is_temporary: bool = False,
+    ) -> None:
         self.folder = folder
+        self._is_temporary = is_temporary
         self.client = Client(folder / "run" / "omniid.sock")
         self.log = folder / "daemon.log"
         self.ready_after_s = 0.0
@@ -51,16 +69,18 @@ class PrivateDaemon:
         (self.folder / "config.toml").write_text(_toml(self._config), encoding="utf-8")
         started = time.monotonic()
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "omniid", "run"],
+            self.process = subprocess.Popen(  # noqa: S603 ourselves
+                [sys.executable, "-m", "omniid.cli.private_daemon", *self._named_folder()],
                 env=self.environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
+                # Ctrl-C in a terminal, and its end, are for us, who end the daemon in order.
+                start_new_session=True,
             )
         try:
             self._wait_until_ready(started)
-        except OmniidError:
+        except (OmniidError, KeyboardInterrupt, SystemExit):
             self.stop()
             raise
         threading.Thread(target=self._follow, daemon=True, name="events").start()
@@ -74,12 +94,15 @@ class PrivateDaemon:
     def stop(self) -> int:
         """End the daemon as a service manager would; its exit status."""
         assert self.process is not None  # noqa: S101 started in __enter__
+        assert self.process.stdin is not None  # noqa: S101 the lifeline, asked for there
         self.process.terminate()
         try:
             return self.process.wait(_STOPS_WITHIN_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
+        finally:
+            self.process.stdin.close()
 
     def status(self) -> dict[str, Any]:
         return self.client.call("GET", "/v1/status")
@@ -97,6 +120,9 @@ class PrivateDaemon:
         if event is None:
             raise OmniidError(f"The daemon ended. {self._where_to_look()}")
         return event
+
+    def _named_folder(self) -> list[str]:
+        return [str(self.folder)] if self._is_temporary else []
 
     def _wait_until_ready(self, started: float) -> None:
         assert self.process is not None  # noqa: S101 started in __enter__
@@ -142,3 +168,32 @@ def _toml_value(value: Any) -> str:
             return "[" + ", ".join(map(_toml_value, value)) + "]"
         case _:
             return json.dumps(value, default=str)
+
+
+def _run(folder: str | None) -> None:
+    """`omniid run`, for as long as the other end of standard input is held."""
+    lifeline = os.dup(0)  # which what the daemon starts does not inherit, unlike standard input itself
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    threading.Thread(target=_end_with_parent, args=(lifeline, folder), daemon=True, name="lifeline").start()
+
+    from omniid.cli.app import main  # noqa: PLC0415 slow to load: the lifeline holds already
+
+    sys.argv[1:] = ["run"]
+    main()
+
+
+def _end_with_parent(lifeline: int, folder: str | None) -> NoReturn:
+    while os.read(lifeline, _READ_BYTES):
+        pass
+    if folder is not None:
+        # Kept here, so that the pipe to it closes when this process is gone.
+        heir = subprocess.Popen([sys.executable, "-I", "-c", _HEIR, folder], stdin=subprocess.PIPE)  # noqa: F841, S603
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_STOPS_WITHIN_S)
+    os._exit(128 + signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    _run(sys.argv[1] if len(sys.argv) > 1 else None)

@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
 from support.ear import write_wav
+from support.flow import is_alive
 from support.pipewire import server
 from support.pulse import PulseServer, pulse
 
@@ -23,6 +25,7 @@ __all__ = ["pulse", "server"]
 
 COMMAND = [sys.executable, "-m", "omniid", "devices"]
 WITHIN_S = 60.0
+_Seen = TypeVar("_Seen")
 NO_SERVER = {"PULSE_SERVER": "unix:/nowhere"}
 
 
@@ -36,6 +39,25 @@ def run(env: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *options], env=everything, capture_output=True, text=True, timeout=WITHIN_S, check=False
     )
+
+
+def wait_for(look: Callable[[], _Seen | None], what: str) -> _Seen:
+    """What `look` sees, once it sees something."""
+    deadline = time.monotonic() + WITHIN_S
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"waited {WITHIN_S:.0f} s in vain until {what}"
+        time.sleep(0.02)
+    return seen
+
+
+def hanging_probe(parent: int) -> int | None:
+    """The pid of the child that has a connection of its own, besides what it was given."""
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split():
+        for descriptor in Path(f"/proc/{child}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if int(descriptor.name) > 2 and str(descriptor.readlink()).startswith("socket:"):
+                    return int(child)
+    return None
 
 
 @contextlib.contextmanager
@@ -102,6 +124,26 @@ def test_a_sound_server_that_hangs_does_not_hang_it(pulse: PulseServer, folders:
     assert metered.returncode == 1
     assert "gives no sound at all" in metered.stderr
     assert time.monotonic() - began < WITHIN_S
+
+
+def test_killed_while_the_sound_server_hangs_it_leaves_no_probe(
+    pulse: PulseServer, folders: dict[str, str]
+) -> None:
+    pulse.stop_signal()
+    probe = None
+    try:
+        with subprocess.Popen(
+            COMMAND, env={**os.environ, **pulse.env, **folders}, stderr=subprocess.DEVNULL
+        ) as verb:
+            try:
+                probe = wait_for(lambda: hanging_probe(verb.pid), "the probe asks the server")
+            finally:
+                verb.kill()
+        wait_for(lambda: not is_alive(probe), "the probe is gone")
+    finally:
+        pulse.cont()
+        if probe is not None and is_alive(probe):
+            os.kill(probe, signal.SIGKILL)
 
 
 def test_the_meter_shows_how_loud_it_is(server: PulseServer, folders: dict[str, str], tmp_path: Path) -> None:
