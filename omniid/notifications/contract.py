@@ -40,6 +40,9 @@ class NotShownError(Exception):
 class Screen(Protocol):
     """One way to show notifications. It is used by one task, one call at a time."""
 
+    async def begin(self) -> None:
+        """Take away what a killed omniid left and can no longer be answered. It fails without a word."""
+
     async def show(self, notice: Notice) -> None:
         """Show it, in place of the one with its tag.
 

@@ -7,9 +7,11 @@ while it is handled, and not when the caller goes on: the next message may be ab
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -28,6 +30,7 @@ from omniid.notifications.freedesktop_words import (
     refused,
     texts,
 )
+from omniid.notifications.leftovers import Leftovers
 
 log = structlog.get_logger()
 
@@ -61,7 +64,8 @@ class _Unanswered:
 class Freedesktop:
     """`on_return` is called when a server comes, or comes to itself, so that it is worth trying again.
 
-    `address`: of the bus; None: the session's.
+    `address`: of the bus; None: the session's. `leftovers`: the file that names what to take away should this
+    process be killed; None: nobody does.
     """
 
     def __init__(
@@ -70,19 +74,27 @@ class Freedesktop:
         on_return: Callable[[], None],
         *,
         address: str | None = None,
+        leftovers: Path | None = None,
         pace: Pace = PACE,
     ) -> None:
         self._on_action = on_action
         self._on_return = on_return
         self._address = address
+        self._leftovers = Leftovers(leftovers)
         self._pace = pace
         self._bus: MessageBus | None = None
         self._gone: asyncio.Future[Any] | None = None
+        self._bus_id = ""
         self._owner = ""
         self._abilities: frozenset[str] | None = None
         self._shown: OrderedDict[str, _Shown] = OrderedDict()
         self._unanswered: OrderedDict[int, _Unanswered] = OrderedDict()
         self._late = 0  # the serial of the latest call that was not answered in time
+
+    async def begin(self) -> None:
+        if self._leftovers.are_there():
+            with contextlib.suppress(NotShownError):  # the next notice tries again, and tells
+                await self._connected()
 
     def shows(self, tag: str) -> bool:
         return tag in self._shown or any(sent.tag == tag for sent in self._unanswered.values())
@@ -116,8 +128,8 @@ class Freedesktop:
         for sent in self._unanswered.values():
             sent.withdrawn = sent.withdrawn or sent.tag == tag
         shown = self._shown.pop(tag, None)
-        if shown is not None:
-            self._take_away(shown.id)
+        if shown is not None and self._take_away(shown.id) is not None:  # else the next connection does it
+            self._remember()
 
     async def close(self) -> None:
         """What is only to be read stays."""
@@ -128,6 +140,7 @@ class Freedesktop:
         try:
             if written:
                 await asyncio.wait(written)
+                self._leftovers.keep(self._server, frozenset())
         finally:
             self._forget()
             await self._leave()
@@ -168,12 +181,15 @@ class Freedesktop:
         except NotShownError:
             await self._leave()
             raise
+        for notice_id in self._leftovers.take(self._server):
+            self._take_away(notice_id)
         return self._bus
 
     async def _listen(self, bus: MessageBus) -> None:
         bus.add_message_handler(self._heard)
         for rule in _RULES:
             await self._call(bus, _to_the_bus(bus, "AddMatch", rule))
+        self._bus_id = str((await self._call(bus, _to_the_bus(bus, "GetId"))).body[0])
         try:
             reply = await self._call(bus, _to_the_bus(bus, "GetNameOwner", _SERVER))
         except NotShownError:
@@ -185,6 +201,16 @@ class Freedesktop:
         if bus is not None and gone is not None:
             bus.disconnect()
             await asyncio.wait([gone], timeout=self._pace.leave_s)  # it closes its socket a moment later
+
+    @property
+    def _server(self) -> str:
+        """In one word, and with its bus: the unique names of two buses are alike."""
+        return f"{self._bus_id}/{self._owner}"
+
+    def _remember(self) -> None:
+        """What is only to be read may stay, as in `close`."""
+        ids = frozenset(shown.id for shown in self._shown.values() if shown.keys)
+        self._leftovers.keep(self._server, ids)
 
     def _forget(self) -> None:
         """What a server knew that is not there any more."""
@@ -260,6 +286,7 @@ class Freedesktop:
         unanswered = self._unanswered.copy()
         self._forget()
         self._owner = after
+        self._remember()
         if not before:  # what was sent meanwhile has waited for this one to be started
             self._unanswered = unanswered
         if after:
@@ -270,6 +297,7 @@ class Freedesktop:
         sent = self._unanswered.pop(message.reply_serial or 0, None)
         if sent is not None and _is_id(message) and message.sender == self._owner:
             self._note(sent, message.body[0])
+            self._remember()
         if self._late and message.reply_serial == self._late:
             self._late = 0
             self._on_return()
@@ -300,6 +328,7 @@ class Freedesktop:
                 tag = self._tag_of(notice_id)
                 if tag is not None:
                     del self._shown[tag]
+                    self._remember()
             case _:
                 pass
 
@@ -307,14 +336,14 @@ class Freedesktop:
         return next((tag for tag, shown in self._shown.items() if shown.id == notice_id), None)
 
 
-def _to_the_bus(bus: MessageBus, member: str, argument: str) -> Message:
+def _to_the_bus(bus: MessageBus, member: str, *arguments: str) -> Message:
     return Message(
         BUS,
         "/org/freedesktop/DBus",
         BUS,
         member,
-        signature="s",
-        body=[argument],
+        signature="s" * len(arguments),
+        body=list(arguments),
         serial=bus.next_serial(),
     )
 

@@ -54,6 +54,9 @@ class MacOS:
             why = text.title(said.decode(errors="replace")).rstrip(".") or f"status {child.returncode}"
             raise NotShownError(f"A notification was not shown: osascript says {why!r}.")
 
+    async def begin(self) -> None:
+        """Nothing with a button was left."""
+
     async def withdraw(self, tag: str) -> None:
         """It stays: macOS takes none away for a script."""
 

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Never
 
 import structlog
@@ -23,9 +25,13 @@ OnProblem = Callable[[str | None], None]
 NewScreen = Callable[[OnAction, Callable[[], None]], Screen]
 
 
-def make(platform: str, on_action: OnAction, on_problem: OnProblem) -> Notifications:
-    """What shows notices on this platform, which is named as by `sys.platform`."""
-    return Notifications(on_action, on_problem, _on_macos if platform == "darwin" else _on_a_bus)
+def make(platform: str, on_action: OnAction, on_problem: OnProblem, leftovers: Path) -> Notifications:
+    """What shows notices on this platform, which is named as by `sys.platform`.
+
+    `leftovers`: a file, in a private folder, for what must be taken away should omniid be killed.
+    """
+    new_screen = _on_macos if platform == "darwin" else partial(_on_a_bus, leftovers)
+    return Notifications(on_action, on_problem, new_screen)
 
 
 def _on_macos(_on_action: OnAction, _on_return: Callable[[], None]) -> Screen:
@@ -34,10 +40,10 @@ def _on_macos(_on_action: OnAction, _on_return: Callable[[], None]) -> Screen:
     return MacOS()
 
 
-def _on_a_bus(on_action: OnAction, on_return: Callable[[], None]) -> Screen:
+def _on_a_bus(leftovers: Path, on_action: OnAction, on_return: Callable[[], None]) -> Screen:
     from omniid.notifications.freedesktop import Freedesktop  # noqa: PLC0415 heavy, and not for macOS
 
-    return Freedesktop(on_action, on_return)
+    return Freedesktop(on_action, on_return, leftovers=leftovers)
 
 
 class Notifications:
@@ -76,8 +82,12 @@ class Notifications:
             self._waiting.pop(tag, None)
 
     async def run(self) -> Never:
-        """Show what comes, until cancelled; then what can no longer be answered is taken away."""
+        """Show what comes, until cancelled; then what can no longer be answered is taken away.
+
+        What another run could not take away any more goes before anything is shown.
+        """
         try:
+            await self._screen.begin()
             while True:
                 await self._news.wait()
                 await self._work()

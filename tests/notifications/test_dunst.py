@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import portal, xvfb
+from support import notice_child, portal, xvfb
 from support.hotkeys import WITHIN_S
 from support.running import run
 
@@ -131,6 +131,26 @@ def test_who_is_not_to_be_disturbed_sees_it_later() -> None:
             await one.dunst.until_there_are(displayed=0, waiting=1)
             await one.dunst.ctl("set-paused", "false")
             await one.dunst.until_there_are(displayed=1, waiting=0)
+
+    run(work)
+
+
+def test_what_a_killed_process_asked_goes_and_what_is_to_be_read_stays(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with desk() as one:
+            await notice_child.killed(one.dunst.address, tmp_path / "notices")
+            await one.dunst.until_there_are(displayed=2, history=0)
+            screen = Freedesktop(
+                lambda _tag, _key: None,
+                lambda: None,
+                address=one.dunst.address,
+                leftovers=tmp_path / "notices",
+            )
+            await screen.begin()
+            await one.dunst.until_there_are(displayed=1, history=1)
+            await screen.close()
+
+            assert [seen["summary"] for seen in await one.dunst.past()] == ["omniid asks"]
 
     run(work)
 

@@ -99,6 +99,7 @@ def test_one_that_hangs_ends_with_us(tmp_path: Path) -> None:
 def test_nothing_can_be_taken_away() -> None:
     async def work() -> None:
         screen = MacOS(["/bin/false"])
+        await screen.begin()
         await screen.withdraw("t")
         assert not screen.shows("t")
         await screen.close()

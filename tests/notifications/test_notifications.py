@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -81,9 +82,10 @@ def titles(desktop: Desktop) -> list[str]:
     return [shown.title for shown in desktop.notified]
 
 
-def test_each_platform_has_its_screen() -> None:
-    assert isinstance(make("darwin", lambda _tag, _key: None, print)._screen, MacOS)
-    assert isinstance(make("linux", lambda _tag, _key: None, print)._screen, Freedesktop)
+def test_each_platform_has_its_screen(tmp_path: Path) -> None:
+    leftovers = tmp_path / "notices"
+    assert isinstance(make("darwin", lambda _tag, _key: None, print, leftovers)._screen, MacOS)
+    assert isinstance(make("linux", lambda _tag, _key: None, print, leftovers)._screen, Freedesktop)
 
 
 def test_shown_replaced_clicked_withdrawn() -> None:
