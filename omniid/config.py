@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import getpass
-import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -30,6 +29,7 @@ from pydantic import (
 from omniid import rollout
 from omniid.errors import ConfigError, HotkeyError
 from omniid.hotkeys import chord
+from omniid.loopback import is_loopback
 from omniid.recognition import wyoming_uri
 
 URLS = {"development": "ws://localhost:8000/ws", "production": "wss://api.omnii.app/ws"}
@@ -105,7 +105,7 @@ class Backend(_Section):
         if self.mode in {"remote", "auto"} and self.remote_url is None:
             raise ValueError(f'mode = "{self.mode}" needs a url, or environment = "production"')
         url = self.remote_url
-        if url and urlsplit(url).scheme == "ws" and not self.allow_insecure and not _is_loopback(url):
+        if url and urlsplit(url).scheme == "ws" and not self.allow_insecure and not is_loopback(url):
             raise ValueError(
                 f"{url} would send your words in clear text over the network: use wss://, "
                 "or set allow_insecure = true if you must"
@@ -121,7 +121,7 @@ class Backend(_Section):
     def leaves_in_clear(self) -> bool:
         """Whether words leave this machine unencrypted, as `allow_insecure` permits."""
         url = self.remote_url
-        return bool(url) and urlsplit(url).scheme == "ws" and not _is_loopback(str(url))
+        return bool(url) and urlsplit(url).scheme == "ws" and not is_loopback(str(url))
 
 
 class Session(_Section):
@@ -400,16 +400,6 @@ def _is_websocket_url(url: str) -> bool:
         parts = urlsplit(url)
         return parts.scheme in {"ws", "wss"} and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a bracket too few, or a port that is none
-        return False
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name, which may resolve to anything
         return False
 
 

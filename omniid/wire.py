@@ -12,6 +12,8 @@ from urllib.parse import quote, urlsplit
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
 
+from omniid.loopback import is_loopback
+
 log = structlog.get_logger()
 
 CLOSE_TIMEOUT_S = 2.0
@@ -115,7 +117,9 @@ async def dial(target: Target, settings: WireSettings, token: str | None) -> Wir
     if target.socket is not None:
         options |= {"unix": True, "path": str(target.socket)}
     else:
-        options |= {"happy_eyeballs_delay": _HAPPY_EYEBALLS_S}
+        # A proxy of the system is for the way out, and knows nothing of a server on this machine.
+        proxy = None if is_loopback(target.url) else True
+        options |= {"happy_eyeballs_delay": _HAPPY_EYEBALLS_S, "proxy": proxy}
     if target.ca_file is not None and urlsplit(target.url).scheme == "wss":
         options["ssl"] = ssl.create_default_context(cafile=str(target.ca_file))
     connection = await _ConnectHere(target.uri, **options)

@@ -490,6 +490,21 @@ def test_the_user_is_in_the_url_and_the_token_is_not(tmp_path: Path) -> None:
     assert requests[0].headers["Authorization"] == "Bearer s3cret"
 
 
+def test_a_proxy_of_the_system_is_not_asked_for_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def work() -> None:
+        async with server(answer_all) as (_, port), core(tmp_path, local(port)) as house:
+            await house.until_seen(LinkOpened)
+
+    run(work)
+
+
 def test_no_token_no_header(tmp_path: Path) -> None:
     requests: list[Request] = []
 
