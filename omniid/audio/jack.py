@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import shutil
 from pathlib import Path
@@ -39,5 +40,8 @@ def clear_locks() -> None:
 
 
 def _server_runs() -> bool:
-    """Whether a JACK server listens: then the database is in use."""
-    return f"{_SHARED_MEMORY}/jack_" in _SOCKETS.read_text("ascii", "replace")
+    """Whether a JACK server of this user listens: then the database is in use."""
+    # A server for all users, which only this variable makes, has no user in the names of its sockets.
+    whose = "" if "JACK_PROMISCUOUS_SERVER" in os.environ else f"_{os.geteuid()}"
+    socket = re.compile(rf"{re.escape(str(_SHARED_MEMORY))}/jack_.*{whose}_\d+$", re.MULTILINE)
+    return socket.search(_SOCKETS.read_text("ascii", "replace")) is not None

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,12 @@ THROUGH_US = "from omniid.audio import portaudio; portaudio.load()"
 QUIET = {**os.environ, "PULSE_SERVER": "unix:/nowhere"}
 
 
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux's PortAudio starts JACK's library")
+
+
 @pytest.fixture
-def uses_jack() -> None:
+def uses_jack() -> Iterator[None]:
     """This machine's PortAudio starts JACK's library, no JACK server runs, and nobody died in it yet."""
-    if sys.platform != "linux":
-        pytest.skip("only Linux's PortAudio starts JACK's library")
     try:
         portaudio.load()
     except AudioError as error:
@@ -35,6 +37,10 @@ def uses_jack() -> None:
     starts(PLAINLY, 60)
     if not DATABASE.exists():
         pytest.skip("this PortAudio does not start a JACK library with a database")
+    try:
+        yield
+    finally:
+        jack.clear_locks()  # a test that was stopped must not leave this machine without sound
 
 
 def starts(program: str, seconds: float) -> bool:
@@ -60,6 +66,7 @@ def kill_one_inside() -> None:
         victim.kill()
 
 
+@on_linux
 @pytest.mark.usefixtures("uses_jack")
 def test_who_was_killed_while_it_started_leaves_the_next_one_a_way_in() -> None:
     for _ in range(60):
@@ -72,6 +79,7 @@ def test_who_was_killed_while_it_started_leaves_the_next_one_a_way_in() -> None:
     assert starts(PLAINLY, 60), "and what is on the machine besides us starts again"
 
 
+@on_linux
 @pytest.mark.usefixtures("uses_jack")
 def test_many_may_start_at_once() -> None:
     starting = [
@@ -81,23 +89,38 @@ def test_many_may_start_at_once() -> None:
     assert [process.wait(120) for process in starting] == [0] * 12
 
 
-def test_the_database_of_a_running_server_is_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@on_linux
+@pytest.mark.parametrize(
+    ("name", "promiscuous", "stays"),
+    [
+        (f"jack_default_{os.geteuid()}_0", False, True),
+        (f"jack_my_server_{os.geteuid()}_0", False, True),
+        (f"jack_default_{os.geteuid()}4_0", False, False),
+        ("jack_default_0", False, False),
+        ("jack_default_0", True, True),
+    ],
+    ids=["mine", "mine by another name", "another user's", "not for all", "for all"],
+)
+def test_the_database_of_a_server_that_runs_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, promiscuous: bool, stays: bool
 ) -> None:
     database = tmp_path / DATABASE.name
     database.mkdir()
     monkeypatch.setattr(jack, "_SHARED_MEMORY", tmp_path)
+    monkeypatch.delenv("JACK_PROMISCUOUS_SERVER", raising=False)
+    if promiscuous:
+        monkeypatch.setenv("JACK_PROMISCUOUS_SERVER", "")
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(tmp_path / "jack_default_0_0"))
+        server.bind(str(tmp_path / name))
         server.listen()
         jack.clear_locks()
-        assert database.exists()
+        assert database.exists() == stays
     jack.clear_locks()
-    assert not database.exists()
     jack.clear_locks()
-    assert [path.name for path in tmp_path.iterdir()] == ["jack_default_0_0"]
+    assert [path.name for path in tmp_path.iterdir()] == [name], "it is gone, and so is what it became"
 
 
+@on_linux
 def test_what_cannot_be_cleared_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
