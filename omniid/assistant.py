@@ -60,6 +60,7 @@ from omniid.events import (
     TakeCancelRequested,
     TakeDropped,
     TakeRetried,
+    TakesFound,
     VoiceMuted,
     WorkerFailed,
     WorkerStood,
@@ -94,6 +95,7 @@ _ListeningEvent = (
     | ConfirmationDue
     | MachineWoke
     | MicrophoneForbidden
+    | TakesFound
     | TakeRetried
     | TakeDropped
     | CommandRefused
@@ -244,6 +246,7 @@ class Assistant:
                 | ConfirmationDue()
                 | MachineWoke()
                 | MicrophoneForbidden()
+                | TakesFound()
                 | TakeRetried()
                 | TakeDropped()
                 | CommandRefused()
@@ -366,6 +369,8 @@ class Assistant:
                 effects = listening.on_woke(now)
             case MicrophoneForbidden():
                 effects = listening.on_forbidden(event)
+            case TakesFound():
+                return listening.on_found(event)
             case TakeRetried():
                 self._state.ear_used_at = now
                 effects = listening.on_retried(event)

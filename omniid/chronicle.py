@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,7 @@ from omniid.errors import StorageError
 from omniid.events import (
     AnswerAcknowledged,
     CommandEdited,
+    CommandFound,
     CommandProgressed,
     CommandQueued,
     CommandSettled,
@@ -37,6 +39,7 @@ log = structlog.get_logger()
 
 _MOST_WAITING = 1_000
 _MOST_BYTES_WAITING = 20_000_000
+_CAUGHT_UP_WITHIN_S = 2.0
 
 
 class Book(Protocol):
@@ -45,6 +48,7 @@ class Book(Protocol):
     clearings: int
 
     async def add(self, message: HistoryMessage, *, once: bool = False) -> object: ...
+    async def add_lost(self, message: HistoryMessage) -> object: ...
     async def reword(self, message_id: str, text: str) -> object: ...
 
 
@@ -72,12 +76,20 @@ class Chronicle:
         self._bytes = 0
         self._some_wait = asyncio.Event()
         self._storage_works = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._kept = 0
+        self._done = 0
+        self._is_refused = False
         self._dropped = 0
 
     def observe(self, event: Event) -> None:
         match event:
             case StorageWorks():
                 self._storage_works.set()
+            case CommandFound(accepted_at=str(accepted_at)):
+                # Its event died with the run that accepted it, where that run was killed at once.
+                lost = _command(event, datetime.fromisoformat(accepted_at))
+                self._keep(partial(self._book.add_lost, lost), size_of(lost))
             case CommandEdited(command_id=command_id, text=text):
                 # The words as they were are written, or wait before these.
                 self._keep(partial(self._book.reword, command_id, text), len(text))
@@ -93,7 +105,17 @@ class Chronicle:
             return
         self._waiting.append(_Entry(write, size, self._book.clearings))
         self._bytes += size
+        self._kept += 1
         self._some_wait.set()
+
+    async def caught_up(self) -> None:
+        """All that was observed until now is written, or the disk does not take it, or is slow."""
+        mark = self._kept
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CAUGHT_UP_WITHIN_S):
+                while self._done < mark and not self._is_refused:
+                    self._progress.clear()
+                    await self._progress.wait()
 
     async def run(self) -> None:
         """Write until cancelled; what still waits then is written first, so far as the disk takes it."""
@@ -114,9 +136,14 @@ class Chronicle:
             try:
                 await self._write(entry)
             except StorageError as error:
+                self._is_refused = True
+                self._progress.set()
                 self._post(StorageFailed(error.message))
                 return False
+            self._is_refused = False
             self._waiting.popleft()
+            self._done += 1
+            self._progress.set()
             self._bytes -= entry.size
             self._tell_dropped()
         self._some_wait.clear()
@@ -145,10 +172,7 @@ def message_of(event: Event, at: datetime) -> HistoryMessage | None:
     """What of an event belongs into the history."""
     match event:
         case CommandQueued(again=False):
-            metadata = {"type": event.kind}
-            return HistoryMessage(
-                event.command_id, at, "user", "command", event.message, event.command_id, metadata
-            )
+            return _command(event, at)
         case CommandSettled() | LateReplyArrived() | SettledHere():
             reply = dataclasses.asdict(event.reply)
             return HistoryMessage(
@@ -168,6 +192,11 @@ def message_of(event: Event, at: datetime) -> HistoryMessage | None:
             return _noted(event, event.kind, text, at, {"inferred": True} if event.command_id else {})
         case _:
             return None
+
+
+def _command(event: CommandQueued | CommandFound, at: datetime) -> HistoryMessage:
+    metadata = {"type": event.kind}
+    return HistoryMessage(event.command_id, at, "user", "command", event.message, event.command_id, metadata)
 
 
 def _may_come_again(event: Event) -> bool:

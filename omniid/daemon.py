@@ -40,6 +40,7 @@ from omniid.events import (
     SignInFound,
     SignInReturned,
     StopRequested,
+    TakesFound,
     VoiceMuted,
 )
 from omniid.fate import State
@@ -63,7 +64,7 @@ from omniid.storage.database import Database
 from omniid.storage.history import History
 from omniid.storage.outbox import Limits, Outbox
 from omniid.storage.owner_lock import OwnerLock
-from omniid.takes import Takes
+from omniid.takes import Takes, command_key
 from omniid.timeline import Timelines
 from omniid.user_api import UserVerbs
 
@@ -155,7 +156,6 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
     desk = reach.stand_in(settings, places.children.backend_socket, clock=clock, post=reactor.post)
     children = Children(settings, places.children, reactor.post_nowait, session.wake)
     takes = Takes(places.children.takes)
-    takes.clear()
     shut, muted = Flag(places.state / "microphone-shut"), Flag(places.state / "voice-muted")
     ear = EarPerformer(children.ear, takes, shut)
     parts = Parts(outbox, session, ear, children.mouth, _later(reactor), muted, pages, desk)
@@ -170,7 +170,7 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
             UserVerbs(assistant, reactor, performer, takes, letting_go, settings.hotkey),
             QuestionVerbs(assistant, reactor, clock),
             AuthVerbs(assistant, whoami, session, reactor, clock),
-            HistoryVerbs(history, outbox, clock),
+            HistoryVerbs(history, outbox, chronicle.caught_up, clock),
             house,
         ),
         hub,
@@ -179,10 +179,11 @@ async def _serve(settings: Settings, places: _Places, database: Database) -> Non
     )
     await _forget(outbox, history, settings, clock().wall)
     await _take_stock(outbox, reactor, clock().wall)
+    await _look_at_the_shelf(takes, outbox, reactor, clock().wall)
     _recall(reactor, shut, muted)
     _warn(settings)
 
-    notifier = _notifier(settings, reactor)
+    notifier = _notifier(settings, reactor, places.socket.parent / "notices")
     observers = [metrics.observe, whoami.observe, chronicle.observe]
     observers += [notifier.observe] if notifier is not None else []
 
@@ -259,7 +260,7 @@ def _return_page(callback: Callback) -> Callable[[str], str | None]:
     return return_page
 
 
-def _notifier(settings: Settings, reactor: Reactor) -> Notifier | None:
+def _notifier(settings: Settings, reactor: Reactor, leftovers: Path) -> Notifier | None:
     """What shows events on the desktop, unless the user wants none of it."""
     wanted = settings.notifications
     if not wanted.enabled:
@@ -267,7 +268,10 @@ def _notifier(settings: Settings, reactor: Reactor) -> Notifier | None:
     return Notifier(
         Notices(NoticeSettings(wanted.replies, wanted.listening)),
         lambda on_action: notifications.make(
-            sys.platform, on_action, lambda problem: reactor.post_nowait(NotificationsNoted(problem))
+            sys.platform,
+            on_action,
+            lambda problem: reactor.post_nowait(NotificationsNoted(problem)),
+            leftovers,
         ),
         reactor.post_nowait,
     )
@@ -286,8 +290,16 @@ async def _take_stock(outbox: Outbox, reactor: Reactor, now: datetime) -> None:
     recovered = await outbox.recover(now)
     left = await outbox.list()
     for command in left:
-        found = CommandFound(command.id, command.kind, command.message, command.state, command.answer_wanted)
-        reactor.post_nowait(found)
+        reactor.post_nowait(
+            CommandFound(
+                command.id,
+                command.kind,
+                command.message,
+                command.state,
+                command.answer_wanted,
+                command.created_at.isoformat(),
+            )
+        )
     for command in recovered:
         reactor.post_nowait(CommandMoved(command.id, command.state))
     for command in left:
@@ -296,6 +308,16 @@ async def _take_stock(outbox: Outbox, reactor: Reactor, now: datetime) -> None:
             left_s = SIGN_IN_WITHIN_S - (now - command.changed_at).total_seconds()
             text, url = str(reply.get("content", "")), reply.get("auth_url")
             reactor.post_nowait(SignInFound(command.id, command.kind, text, url, max(0.0, left_s)))
+
+
+async def _look_at_the_shelf(takes: Takes, outbox: Outbox, reactor: Reactor, now: datetime) -> None:
+    """What was said before an earlier run was killed, and has become no command."""
+    takes.sweep(now)
+    keys = {command_key(take.id): take.id for take in takes.list()}
+    for key in await outbox.known_keys(list(keys)):
+        takes.forget(keys.pop(key))
+    if keys:
+        reactor.post_nowait(TakesFound(tuple(keys.values())))
 
 
 def _recall(reactor: Reactor, shut: Flag, muted: Flag) -> None:
@@ -369,7 +391,10 @@ async def _housekeeping(forget: Callable[[], Awaitable[None]]) -> None:
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
-    """SIGTERM and SIGINT stop the daemon; a second one ends it at once, and its children with it."""
+    """SIGTERM and SIGINT stop the daemon; a second one ends it at once, and its children with it.
+
+    So does the end of its terminal, but never at once: that is told by the shell and by the kernel.
+    """
 
     def on_signal(number: int) -> None:
         if stop.is_set():
@@ -379,6 +404,8 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        loop.add_signal_handler(signal.SIGHUP, stop.set)
 
 
 def _authority(settings: Settings) -> Authority:

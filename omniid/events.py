@@ -146,6 +146,13 @@ class TakeGivenUp:
 
 
 @dataclass(frozen=True, slots=True)
+class TakesFound:
+    """An earlier run was killed and left the sound of these, of which nothing became."""
+
+    take_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TakeRetried:
     """The user wants the kept sound of a take recognised once more."""
 
@@ -209,13 +216,14 @@ class CommandQueued:
 
 @dataclass(frozen=True, slots=True)
 class CommandFound:
-    """At start: a command of an earlier run that is not over."""
+    """At start: a command of an earlier run that is not over. `accepted_at`: ISO 8601, with its zone."""
 
     command_id: str
     kind: Kind
     message: str
     state: State
     answer_wanted: bool = True
+    accepted_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -711,6 +719,7 @@ Event = (
     | ConfirmationAnswered
     | ConfirmationDue
     | TakeGivenUp
+    | TakesFound
     | TakeRetried
     | TakeDropped
     | HushRequested

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 from omniid.control.schema import HistoryCleared, HistoryMessageView, HistoryView
@@ -17,12 +17,21 @@ from omniid.storage.outbox import Outbox
 class HistoryVerbs:
     """The conversations."""
 
-    def __init__(self, history: History, outbox: Outbox, clock: Callable[[], Moment]) -> None:
+    def __init__(
+        self,
+        history: History,
+        outbox: Outbox,
+        caught_up: Callable[[], Awaitable[None]],
+        clock: Callable[[], Moment],
+    ) -> None:
         self._history = history
         self._outbox = outbox
+        self._caught_up = caught_up
         self._clock = clock
 
     async def history(self, call: Call) -> HistoryView:
+        """A page, with what was said a moment ago, though that is written behind the events."""
+        await self._caught_up()
         page = await self._history.page(
             _whole(call.query, "limit", most=MOST_ON_A_PAGE) or 50,
             before=_whole(call.query, "before", most=2**62),
@@ -36,10 +45,12 @@ class HistoryVerbs:
         )
 
     async def history_clear(self, _: Call) -> HistoryCleared:
-        """Forget the messages, and what the commands that are over said."""
-        deleted = await self._history.clear()
+        """Forget the messages, and what the commands that are over said.
+
+        The messages go last: where this is cut short they are still seen, and cleared once more.
+        """
         await self._outbox.forget_texts(self._clock().wall)
-        return HistoryCleared(deleted=deleted)
+        return HistoryCleared(deleted=await self._history.clear())
 
 
 def _message_view(stored: Stored) -> HistoryMessageView:

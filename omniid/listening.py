@@ -46,8 +46,10 @@ from omniid.events import (
     TakeDropped,
     TakeGivenUp,
     TakeRetried,
+    TakesFound,
 )
 from omniid.fate import ENDED
+from omniid.wording import takes_found
 from omniid.workers.channel import (
     CaptureEnded,
     CaptureOpened,
@@ -147,6 +149,7 @@ class _State:
     cancelled: set[str] = field(default_factory=set)  # words of these may still be on their way
     doubt: Doubt | None = None
     shut: bool = False
+    found: set[str] = field(default_factory=set)  # takes of an earlier run; who knows how far it heard them
     kept_for: dict[str, str] = field(default_factory=dict)  # by command: the take it was said in
     silent: OrderedDict[str, None] = field(default_factory=OrderedDict)  # takes and commands not spoken about
 
@@ -468,10 +471,15 @@ class Listening:
 
     # --- what was kept -----------------------------------------------------------------------------------
 
+    def on_found(self, event: TakesFound) -> list[Effect]:
+        self._state.found.update(event.take_ids)
+        return self._tell(takes_found(len(event.take_ids)))
+
     def on_retried(self, event: TakeRetried) -> list[Effect]:
         if self.is_in_hand(event.take_id):
             return []
-        take = _Take(event.take_id, "retry", event.manner)
+        cut_short = event.take_id in self._state.found
+        take = _Take(event.take_id, "retry", event.manner, cut_short=cut_short)
         self._state.recognising[take.id] = take
         return [take.again()]
 

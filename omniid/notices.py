@@ -44,12 +44,13 @@ from omniid.events import (
     SignInReopened,
     SignInStarted,
     TakeGivenUp,
+    TakesFound,
 )
 from omniid.fate import State
 from omniid.notice_board import Notice, NoticeBoard, Wanted
 from omniid.protocol.chat import Reply
 from omniid.uncertain_notices import UncertainNotices
-from omniid.wording import quoted
+from omniid.wording import quoted, takes_found
 from omniid.workers.channel import (
     MOUTH_LOST,
     CaptureEnded,
@@ -72,6 +73,7 @@ _CONFIRMATION = "confirmation"
 _ANSWER = "answer"
 _SPEAKER = "speaker"
 _EXPIRED = "expired"
+_FOUND = "takes-found"
 _MESSAGE = "message"
 
 _FAILED = "That did not work"
@@ -185,6 +187,8 @@ class Notices:
                 return self._reply(command_id, kind, reply)
             case MessageArrived():
                 return self._message(event)
+            case TakesFound(take_ids=take_ids):
+                return self._board.show(Notice(_FOUND, "What you said is kept", takes_found(len(take_ids))))
             case SpeechFailed() | SpeechStarted():
                 return self._on_speech(event)
             case _:

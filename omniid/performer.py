@@ -75,6 +75,7 @@ from omniid.flag import Flag
 from omniid.moment import Moment
 from omniid.protocol.link import Answer, Outgoing
 from omniid.storage.outbox import Command, Kind, NewCommand, Outbox, Recipient
+from omniid.takes import command_key
 from omniid.workers.channel import Say, SpeechFailed, StopSpeaking, ToMouth
 
 log = structlog.get_logger()
@@ -84,13 +85,17 @@ GIVEN_UP = "given up by the user"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A command as it comes in. `source` names the key or script; with an idempotency key it is no matter."""
+    """A command as it comes in. `source` names the key or script; with an idempotency key it is no matter.
+
+    `take_id`: the take that it was said in.
+    """
 
     kind: Kind
     text: str
     metadata: dict[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
     source: str = "api"
+    take_id: str | None = None
 
 
 class Mouth(Protocol):
@@ -245,7 +250,8 @@ class Performer:
             StorageError: it could not be written.
         """
         message = wording.clean(asked.text)
-        new = NewCommand(str(uuid_utils.uuid7()), asked.kind, message, asked.metadata, asked.idempotency_key)
+        key = asked.idempotency_key if asked.take_id is None else command_key(asked.take_id)
+        new = NewCommand(str(uuid_utils.uuid7()), asked.kind, message, asked.metadata, key)
         if asked.idempotency_key is not None:
             accepted = await self._outbox.add(new, self._clock().wall)
         else:
@@ -258,11 +264,15 @@ class Performer:
 
     async def _enqueue(self, take: Enqueue) -> list[Event]:
         try:
-            command, is_new = await self.accept(Asked("voice", take.text, take.metadata, source="voice"))
+            asked = Asked("voice", take.text, take.metadata, source="voice", take_id=take.take_id)
+            command, is_new = await self.accept(asked)
         except (RefusedError, StorageError) as error:
             refused: list[Event] = [CommandRefused(take.take_id, error.code, error.message)]
             return [*refused, StorageFailed(error.message)] if isinstance(error, StorageError) else refused
-        return [CommandQueued(command.id, "voice", command.message, take.take_id)] if is_new else []
+        if not is_new:
+            self._ear.takes.forget(take.take_id)
+            return []
+        return [CommandQueued(command.id, "voice", command.message, take.take_id)]
 
     async def _send_next(self, effect: SendNext) -> list[Event]:
         recorded = await self._record_what_failed()  # what goes back to the line has its place before others

@@ -1,6 +1,7 @@
 """The shelf of takes: the sound of each, in the runtime folder (memory, not disk) while it is needed.
 
-The ear writes it; the daemon deletes it when its command is on the wire, or after ten minutes.
+The ear writes it; the daemon deletes it when its command is on the wire, or after ten minutes. It outlives a
+daemon that is killed, and is there for the next one.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ class KeptTake:
     id: str
     changed_at: datetime
     duration_s: float
+
+
+def command_key(take_id: str) -> str:
+    """The idempotency key of the command that was said in a take, so that it never becomes another one."""
+    return f"take:{take_id}"
 
 
 class Takes:
@@ -60,7 +66,7 @@ class Takes:
             log.warning("a take could not be deleted", path=str(path), problem=error.strerror)
 
     def clear(self) -> None:
-        """Delete them all: another run of omniid cannot know what became of them."""
+        """Delete them all: while omniid is stopped, nobody would after ten minutes."""
         for take in self.list():
             self.forget(take.id)
 

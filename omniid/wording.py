@@ -23,6 +23,15 @@ def quoted(message: str) -> str:
     return f"“{message[:_QUOTED_CHARACTERS].rstrip()}…”"
 
 
+def takes_found(number: int) -> str:
+    """What the user hears of takes that an earlier run left."""
+    if number == 1:
+        return "I was stopped, but what you said is kept for ten minutes: run `omniid take retry`."
+    return (
+        f"I was stopped, but {number} things that you said are kept for ten minutes: see `omniid take list`."
+    )
+
+
 def clean(text: str) -> str:
     """The text in NFC without control characters, bidi overrides and outer space.
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+
+from hypothesis import settings
 
 
 def pytest_configure() -> None:
-    """Ctrl+C means the same wherever the tests run: a shell lets what it puts in the background ignore it."""
+    """Slow machines, and the background of a shell, where Ctrl+C is ignored, make no difference."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    settings.register_profile("slow machines", deadline=None)
+    if "CI" not in os.environ:  # there Hypothesis has a profile of its own, without a deadline too
+        settings.load_profile("slow machines")

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from omniid.events import (
     AnswerAcknowledged,
     ClockTicked,
     CommandEdited,
+    CommandFound,
     CommandProgressed,
     CommandQueued,
     CommandSettled,
@@ -38,6 +39,7 @@ from omniid.events import (
     StorageFailed,
     StorageWorks,
 )
+from omniid.fate import State
 from omniid.protocol.chat import Note, Reply
 from omniid.protocol.link import Link, LinkSettings, Outgoing
 from omniid.storage.database import Database
@@ -89,6 +91,70 @@ def test_it_is_in_the_history_in_order_also_what_came_just_before_the_end(tmp_pa
             return [stored.message.text for stored in page.messages]
 
     assert asyncio.run(run()) == [f"message {number}" for number in reversed(range(50))]
+
+
+def found(command_id: str, accepted_at: datetime) -> CommandFound:
+    return CommandFound(
+        command_id, "text", f"say {command_id}", State.QUEUED, accepted_at=accepted_at.isoformat()
+    )
+
+
+def said_after(tmp_path: Path, *events: Event, cleared: bool = False) -> list[str]:
+    """What the history has after a message at NOW and these events."""
+
+    async def run() -> list[str]:
+        async with Database(tmp_path / "omniid.db") as database:
+            history = History(database)
+            chronicle = Chronicle(history, lambda: NOW, lambda _: None)
+            async with asyncio.TaskGroup() as group:
+                writing = group.create_task(chronicle.run())
+                chronicle.observe(CommandQueued("c1", "text", "say c1"))
+                await chronicle.caught_up()
+                if cleared:
+                    await history.clear()
+                for event in events:
+                    chronicle.observe(event)
+                await chronicle.caught_up()
+                page = await history.page(100)
+                writing.cancel()
+            return [stored.message.text for stored in reversed(page.messages)]
+
+    return asyncio.run(run())
+
+
+def test_a_command_whose_line_died_with_its_run_gets_it_at_the_next_start(tmp_path: Path) -> None:
+    events = [found("c1", NOW), found("c2", NOW - timedelta(seconds=1))]
+    assert said_after(tmp_path, *events, *events) == ["say c1", "say c2"]
+
+
+def test_a_line_that_was_deleted_does_not_come_back(tmp_path: Path) -> None:
+    assert said_after(tmp_path, found("c0", NOW - timedelta(minutes=5))) == ["say c1"]
+    assert said_after(tmp_path, found("c2", NOW), cleared=True) == []
+
+
+def test_whoever_asks_waits_for_what_was_said_before(tmp_path: Path) -> None:
+    said = [MessageArrived("chat", f"message {number}", {}) for number in range(100)]
+    assert len(said_after(tmp_path, *said)) == 101
+
+
+def test_nobody_waits_for_a_disk_that_takes_nothing(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with MortalDatabase(tmp_path / "omniid.db") as database:
+            told = asyncio.Event()
+            chronicle = Chronicle(History(database), lambda: NOW, lambda _: told.set())
+            await database.cap()
+            async with asyncio.TaskGroup() as group:
+                writing = group.create_task(chronicle.run())
+                chronicle.observe(CommandQueued("c1", "text", "say c1"))
+                began = time.monotonic()
+                for _ in range(20):
+                    await chronicle.caught_up()
+                assert time.monotonic() - began < 20, "or each would have cost two seconds"
+                assert told.is_set()
+                await database.uncap()
+                writing.cancel()
+
+    asyncio.run(run())
 
 
 class WatchedHistory(History):

@@ -40,9 +40,11 @@ from omniid.events import (
     TakeDropped,
     TakeGivenUp,
     TakeRetried,
+    TakesFound,
 )
 from omniid.fate import State
 from omniid.listening import CONFIRM_WITHIN_S, TAP_S, Listening, ListeningSettings
+from omniid.wording import takes_found
 from omniid.workers.channel import (
     CaptureEnded,
     CaptureOpened,
@@ -120,6 +122,8 @@ class Region:
                 return listening.on_woke(now)
             case MicrophoneForbidden():
                 return listening.on_forbidden(event)
+            case TakesFound():
+                return listening.on_found(event)
             case TakeRetried():
                 return listening.on_retried(event)
             case TakeDropped():
@@ -686,6 +690,18 @@ def test_two_lost_ears_leave_the_take_for_the_user_to_try_again() -> None:
     assert region.listening.is_idle
     assert region.handle(TakeRetried("t1")) == [RecogniseAgain("t1")]
     assert enqueued(region.handle(said())) == ["t1"]
+
+
+def test_what_an_earlier_run_left_is_told_and_asked_about_when_it_is_retried() -> None:
+    region = Region(TakesFound(("t1", "t2")))
+    assert region.told == [takes_found(2)]
+    assert region.handle(TakeRetried("t1")) == [RecogniseAgain("t1")]
+
+    effects = region.handle(said("Turn off"))
+
+    assert Announce(ConfirmationAsked("t1", "Turn off", "cut_short")) in effects, "it may be a part of it"
+    assert enqueued(effects) == []
+    assert enqueued(region.handle(ConfirmationAnswered("t1", True, "tap"))) == ["t1"]
 
 
 def test_a_recogniser_that_fails_is_tried_once_more() -> None:

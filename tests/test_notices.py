@@ -43,6 +43,7 @@ from omniid.events import (
     SignInReopened,
     SignInStarted,
     TakeGivenUp,
+    TakesFound,
     WorkerFailed,
 )
 from omniid.fate import State
@@ -50,6 +51,7 @@ from omniid.notice_board import Notice, Wanted, Withdraw
 from omniid.notices import Notices, NoticeSettings, Replies
 from omniid.notifications import text
 from omniid.protocol.chat import Note, Outcome, Reply
+from omniid.wording import takes_found
 from omniid.workers.channel import (
     MOUTH_LOST,
     CaptureEnded,
@@ -375,6 +377,11 @@ def test_a_confirmation(why: Any, because: str) -> None:
     ]
     assert one.answer("confirmation", "yes") == ConfirmationAnswered("t1", True, "notification")
     assert one.on(ConfirmationAnswered("t1", True, "notification")) == [Withdraw("confirmation")]
+
+
+def test_what_an_earlier_run_left() -> None:
+    (notice,) = notices().on(TakesFound(("t1",)))
+    assert notice == Notice("takes-found", "What you said is kept", takes_found(1))
 
 
 def test_a_no_to_a_confirmation() -> None:

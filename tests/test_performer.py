@@ -293,7 +293,7 @@ def test_a_spoken_command_that_cannot_be_is_refused_as_an_event(tmp_path: Path, 
 def test_a_full_outbox_refuses_a_spoken_command_as_an_event(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         for number in range(3):
-            await house.performer.perform(Enqueue("t1", f"x{number}", {}))
+            await house.performer.perform(Enqueue(f"t{number}", f"x{number}", {}))
         (event,) = await house.performer.perform(Enqueue("t4", "x", {}))
         assert isinstance(event, CommandRefused)
         assert (event.take_id, event.code) == ("t4", "outbox_full")

@@ -61,7 +61,7 @@ def test_what_was_kept_for_long_enough_is_swept_away(tmp_path: Path) -> None:
     assert takes.list() == []
 
 
-def test_a_new_run_starts_with_an_empty_shelf(tmp_path: Path) -> None:
+def test_an_orderly_end_leaves_an_empty_shelf(tmp_path: Path) -> None:
     kept(tmp_path, "t1")
     kept(tmp_path, "t2", age_s=60)
 

@@ -25,6 +25,7 @@ _RECENT_BYTES = 4_000_000
 _PAGE_BYTES = 8_000_000
 _DELETED_AT_ONCE = 500
 _SAID_LATELY = 1_000  # messages; where a reply is looked for that may come again
+_LOST_WITHIN = timedelta(seconds=10)  # so much may what was written last be newer than what was lost
 _MERGED_AT_ONCE = 200  # pages of the index; keeps each step short, so that a command need not wait long
 _TIDY = "tidy the search index"
 _COMPACT = "compact the file"  # and the index
@@ -70,6 +71,19 @@ class History:
             raise
         if number is not None:
             self._recent.append(Stored(number, kept))
+
+    async def add_lost(self, message: HistoryMessage) -> None:
+        """Keep a message of an earlier run that was killed, where it is missing at the end of the history.
+
+        One that is older than what is there was left out, or deleted, for a reason.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        if self.enabled:
+            kept = fitted(message)
+            await self._database.run(lambda connection: _insert_lost(connection, kept))
+            self._recent.stale = True
 
     async def reword(self, message_id: str, text: str) -> None:
         """Change what a message says, cut to what fits. One that is not there is not made.
@@ -230,6 +244,18 @@ def _insert(connection: sqlite3.Connection, message: HistoryMessage) -> int | No
         ),
     ).fetchone()
     return None if row is None else int(row["number"])
+
+
+def _insert_lost(connection: sqlite3.Connection, message: HistoryMessage) -> None:
+    last = connection.execute("SELECT max(at) FROM messages").fetchone()[0]
+    if last is None:
+        belongs = (
+            connection.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'messages'").fetchone() is None
+        )
+    else:
+        belongs = _text(message.at + _LOST_WITHIN) >= last
+    if belongs:
+        _insert(connection, message)
 
 
 def _was_said(connection: sqlite3.Connection, message: HistoryMessage) -> bool:

@@ -13,6 +13,7 @@ import dataclasses
 import json
 import sqlite3
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -459,6 +460,19 @@ class Outbox:
         """
         found = await self._database.run(lambda connection: _command(_row(connection, command_id)))
         return self._with_text(found)
+
+    async def known_keys(self, keys: Sequence[str]) -> set[str]:
+        """Those of the idempotency keys that belong to a command."""
+
+        def work(connection: sqlite3.Connection) -> set[str]:
+            marks = ", ".join("?" * len(keys))
+            rows = connection.execute(
+                f"SELECT idempotency_key FROM commands WHERE idempotency_key IN ({marks})",  # noqa: S608 only marks
+                keys,
+            )
+            return {row["idempotency_key"] for row in rows}
+
+        return await self._database.run(work)
 
     async def list(self, *, ended: bool = False, limit: int = 1_000) -> list[Command]:
         """The commands that wait or need a decision, in line order; with `ended`, the others too.

@@ -286,7 +286,12 @@ def finish(process: subprocess.Popen[str]) -> tuple[str, str, int]:
 
 
 def open_question(running: PrivateDaemon) -> dict[str, Any]:
-    (found,) = running.client.call("GET", "/v1/questions")["questions"]
+    """The one that is open, or will be soon: an event may be that of a question before it."""
+    deadline = time.monotonic() + flow.WITHIN_S
+    while not (questions := running.client.call("GET", "/v1/questions")["questions"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    (found,) = questions
     return dict(found)
 
 

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from support import flow
@@ -42,6 +43,13 @@ class Backend:
                 data = {"message": "Ordered."}
                 reply = {"type": "response", "status": "success", "requestId": request_id, "data": data}
                 await link.send(json.dumps(reply))
+
+    def until_received(self, number: int) -> None:
+        """That a command was written does not say that it was read."""
+        deadline = time.monotonic() + flow.WITHIN_S
+        while len(self.received) < number:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def ask(running: PrivateDaemon, message: str) -> str:
@@ -87,6 +95,7 @@ def test_it_is_not_sent_again_after_a_kill_and_nothing_of_it_is_spoken(tmp_path:
             called_off = ask(running, "order 10 pizzas")
             assert "cannot be called back" in call_off(running, called_off)
             wanted = ask(running, "buy milk")
+            backend.until_received(2)
             assert running.process is not None
             running.process.kill()
             running.process.wait()

@@ -268,6 +268,29 @@ def test_a_second_sigterm_ends_it_at_once(tmp_path: Path) -> None:
             os.kill(backend, signal.SIGKILL)
 
 
+def test_the_end_of_its_terminal_ends_it_cleanly(tmp_path: Path) -> None:
+    with flow.daemon(tmp_path, {"speech": {"engine": "none"}}) as running:
+        flow.until_ready(running)
+        assert running.process is not None
+        running.process.send_signal(signal.SIGHUP)
+        running.process.send_signal(signal.SIGHUP)
+        assert running.process.wait(flow.WITHIN_S) == 0
+        assert not running.client.path.exists()
+
+
+def test_under_nohup_it_outlives_its_terminal(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with flow.daemon(tmp_path, {"speech": {"engine": "none"}}) as running:
+            flow.until_ready(running)
+            assert running.process is not None
+            running.process.send_signal(signal.SIGHUP)
+            assert running.status(), "it still answers"
+            assert running.stop() == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_sigterm_in_the_middle_of_a_take_closes_the_microphone(tmp_path: Path) -> None:
     recording = flow.human_speech(tmp_path / "take.wav")
     with flow.daemon(tmp_path / "house", {"audio": {"input_file": recording}}) as running:

@@ -163,6 +163,49 @@ def test_what_could_not_be_made_out_can_be_tried_again_and_dropped(tmp_path: Pat
             running.client.call("POST", "/v1/takes/last/retry", {})
 
 
+def test_what_was_said_before_a_kill_is_there_for_the_next_run(tmp_path: Path, speech: Path) -> None:
+    with house(tmp_path, speech) as running:
+        ear = ear_pid(running)
+        listen(running, "start")
+        flow.until(running, "input_file_ended")
+        os.kill(ear, signal.SIGSTOP)  # so that it cannot be recognised before
+        listen(running, "stop")
+        (path,) = (tmp_path / "house" / "run" / "takes").iterdir()
+        assert running.process is not None
+        running.process.kill()
+        running.process.wait()
+        os.kill(ear, signal.SIGKILL)
+
+    with house(tmp_path, speech) as running:
+        flow.until_ready(running)
+        (take,) = takes(running)
+        assert take["id"] == path.stem
+        running.client.call("POST", "/v1/takes/last/retry", {})
+        asked = flow.until(running, "confirmation_asked")
+        assert "forward" in asked["text"].lower()
+        assert asked["why"] == "cut_short"
+        running.client.call("POST", f"/v1/questions/{take['id']}", {"accept": True})
+        flow.until(running, "command_settled")
+        assert takes(running) == []
+
+
+def test_what_has_become_a_command_before_a_kill_is_no_take_any_more(tmp_path: Path, speech: Path) -> None:
+    nobody = {"url": "ws://127.0.0.1:9/ws"}
+    with house(tmp_path, speech, backend=nobody) as running:
+        say_all(running)
+        queued = flow.until(running, "command_queued")
+        folder = tmp_path / "house" / "run" / "takes"
+        assert [path.stem for path in folder.iterdir()] == [queued["take_id"]]
+        assert running.process is not None
+        running.process.kill()
+        running.process.wait()
+
+    with house(tmp_path, speech, backend=nobody) as running:
+        assert list(folder.iterdir()) == []
+        (command,) = running.client.call("GET", "/v1/outbox")["commands"]
+        assert command["id"] == queued["command_id"]
+
+
 # --- modes --------------------------------------------------------------------------------------------------
 
 

@@ -1044,6 +1044,16 @@ def test_turning_the_history_off_forgets_what_earlier_commands_said(tmp_path: Pa
     with_outbox(tmp_path, off, keeps_text=False)
 
 
+def test_a_key_is_known_as_long_as_its_command(tmp_path: Path) -> None:
+    async def work(outbox: Outbox) -> None:
+        await outbox.add(new("c1", "a"), wall())
+        await outbox.forget_texts(wall(3))
+        assert await outbox.known_keys(["a", "b"]) == {"a"}
+        assert await outbox.known_keys([]) == set()
+
+    with_outbox(tmp_path, work)
+
+
 def test_clearing_the_history_forgets_them_too(tmp_path: Path) -> None:
     async def work(outbox: Outbox) -> None:
         await settle_secret(outbox, State.DONE)

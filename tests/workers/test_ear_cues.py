@@ -69,7 +69,7 @@ def test_there_is_no_cue_before_the_microphone_has_given_a_sound(ear: EarProcess
     with pulse.record() as before:
         ear.tell(StartTake("t"))
         ear.wait_for(TakeBegun)
-        assert ear.is_silent_for(1.0)
+        assert ear.is_silent_for(0.5)
     with pulse.record() as after:
         pulse.pactl("suspend-sink", "mic", "0")
         ear.wait_for_opened("t")
