@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import queue
 import re
@@ -25,6 +24,7 @@ from typing import ClassVar, Literal, TypeVar
 
 from pydantic import SecretStr
 
+from omniid import private_file
 from omniid.errors import EXIT_REFUSED, OmniidError
 
 COMMAND_WITHIN_S = 10.0
@@ -125,8 +125,7 @@ def store_in_file(path: Path, secret: str) -> None:
     word = _fitting(secret, "What was given")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(path, word)
-        _sync(path.parent)
+        private_file.replace(path, f"{word}\n")
     except OSError as error:
         reason = error.strerror
     else:
@@ -286,38 +285,6 @@ def _objection(found: os.stat_result, path: Path, *, only_ours: bool) -> str | N
     return None
 
 
-def _replace(path: Path, word: str) -> None:
-    """By way of one file beside it, always of the same name, so that a kill leaves one at the most."""
-    new = path.with_name(f".{path.name}.new")
-    with os.fdopen(_open_alone(new), "w", encoding="ascii") as file:
-        try:
-            os.fchmod(file.fileno(), _PRIVATE)  # where the umask took the owner's own bits
-            os.ftruncate(file.fileno(), 0)
-            file.write(word + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-            new.replace(path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
-
-
-def _open_alone(path: Path) -> int:
-    """A descriptor of the file, private from its first moment; who else wants it waits until it is closed."""
-    while True:
-        number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE)
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(number), path.lstat()):
-                return number
-        except FileNotFoundError:
-            pass  # who had it before has renamed or removed it: that is another file now
-        except BaseException:
-            os.close(number)
-            raise
-        os.close(number)
-
-
 def _removed(path: Path) -> bool:
     """Whether there was one. The tokens that killed writes have left beside it go too."""
     each = path
@@ -335,7 +302,7 @@ def _removed(path: Path) -> bool:
 def _unlinked(path: Path) -> bool:
     try:
         path.unlink()
-        _sync(path.parent)
+        private_file.sync(path.parent)
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
@@ -348,14 +315,6 @@ def _leftovers(path: Path) -> list[Path]:
         return [each for each in path.parent.iterdir() if form.fullmatch(each.name) and not each.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _sync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 # The keyring

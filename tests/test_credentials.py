@@ -464,7 +464,10 @@ def test_killed_at_any_line_a_write_leaves_no_half_and_nothing_that_outlives_a_l
     if old is not None:
         store_in_file(before / "token", old)
     places = killed_before_each_line(
-        "omniid.credentials", f"store_in_file(folder / 'token', '{SECRET}')", before, tmp_path / "after"
+        "omniid.credentials,omniid.private_file",
+        f"store_in_file(folder / 'token', '{SECRET}')",
+        before,
+        tmp_path / "after",
     )
     assert find(sources(places[-1])) == Token(SECRET, "token file")
     found = [find(sources(place)) for place in places]

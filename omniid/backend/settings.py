@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from omniid import private_file
 from omniid.backend.store import reason
 from omniid.errors import ConfigError
 
 TOKEN_VARIABLE = "OMNIID_BACKEND_TOKEN"  # noqa: S105 a name, not a token
 _MIN_TOKEN_CHARACTERS = 16
-_PRIVATE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,9 @@ def read_token(path: Path) -> str:
         return _checked(given, f"${TOKEN_VARIABLE}")
     try:
         if _is_missing(path):
-            _make(path)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            token = f"{secrets.token_urlsafe(32)}\n"
+            private_file.replace(path, token, unless=lambda: not _is_missing(path))
     except OSError as error:
         raise ConfigError(f"The token file {path} cannot be made: {reason(error)}.") from error
     try:
@@ -76,52 +77,6 @@ def _is_missing(path: Path) -> bool:
     except FileNotFoundError:
         return True
     return stat.S_ISREG(found.st_mode) and found.st_size == 0
-
-
-def _make(path: Path) -> None:
-    """Makes the file whole or not at all, unless another start has made it meanwhile."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    with open(_open_alone(new), "w", encoding="ascii") as file:
-        try:
-            if not _is_missing(path):
-                new.unlink()
-                return
-            os.fchmod(file.fileno(), _PRIVATE)
-            os.ftruncate(file.fileno(), 0)  # a start that was cut off may have left a token in it
-            file.write(f"{secrets.token_urlsafe(32)}\n")
-            file.flush()
-            os.fsync(file.fileno())
-            new.replace(path)
-            _sync(path.parent)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
-
-
-def _open_alone(path: Path) -> int:
-    """A descriptor of the file; until it is closed, whoever else calls this waits."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _PRIVATE)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(descriptor), path.lstat()):
-                return descriptor
-        except FileNotFoundError:
-            pass  # who had it before has renamed or removed it: that is another file now
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-
-
-def _sync(folder: Path) -> None:
-    """Makes a rename last."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _checked(raw: str, where: str) -> str:

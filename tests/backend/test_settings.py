@@ -48,7 +48,10 @@ def test_killed_at_any_line_the_token_is_there_whole_or_not_at_all(old: str | No
     if old is not None:
         put(before / "token", old)
     places = killed_before_each_line(
-        "omniid.backend.settings", "read_token(folder / 'token')", before, tmp_path / "after"
+        "omniid.backend.settings,omniid.private_file",
+        "read_token(folder / 'token')",
+        before,
+        tmp_path / "after",
     )
     assert len(places) > 5
     for place in places:
