@@ -18,6 +18,7 @@ from typing import Self
 
 from pydantic import ValidationError
 
+from omniid import private_file
 from omniid.backend.records import VERSION, Memory
 from omniid.errors import AlreadyRunningError, ConfigError, StorageError
 
@@ -125,7 +126,7 @@ class Store:
         try:
             _write(new, memory.model_dump_json().encode())
             new.replace(self._folder / _FILE)
-            _sync_folder(self._folder)
+            private_file.sync(self._folder)
         except OSError as error:
             with contextlib.suppress(OSError):  # a leftover is overwritten by the next save
                 new.unlink()
@@ -138,7 +139,7 @@ class Store:
             number += 1
         try:
             path.rename(aside)
-            _sync_folder(self._folder)
+            private_file.sync(self._folder)
         except OSError as error:
             raise StorageError(
                 f"The damaged file {path} cannot be set aside: {reason(error)}.", code="damaged"
@@ -168,12 +169,3 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename last."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

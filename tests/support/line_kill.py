@@ -2,8 +2,9 @@
 
     line_kill.py MODULE[,MODULE...] CALL BEFORE AFTER
 
-CALL is evaluated in the first MODULE, with `folder` as a copy of BEFORE: AFTER/1, AFTER/2 and so on. The N-th
-time its process dies, as by `kill -9`, before it runs the N-th line of those. It ends once a call gets through.
+CALL is evaluated in the first MODULE, with `folder` as a copy of BEFORE: AFTER/1, AFTER/2 and so on. The
+N-th time its process dies, as by `kill -9`, before the N-th line of those is run. It ends once a call gets
+through.
 """
 
 from __future__ import annotations
