@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from typing import Annotated
 
@@ -74,6 +75,9 @@ def _group(
 
 def main() -> None:
     """Run the command line. An error of omniid's own is one sentence and its exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # where it is not UTF-8, it lacks some characters
     try:
         build(sys.argv[1] if len(sys.argv) > 1 else None)()
     except OmniidError as error:

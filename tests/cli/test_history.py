@@ -189,6 +189,19 @@ def test_it_reads_as_a_conversation_and_steers_no_terminal(house: House) -> None
     assert "\x1b" not in shown()
 
 
+def test_a_terminal_that_lacks_a_character_gets_its_number(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.add(HistoryMessage("m1", NOW, "user", "command", "meet Zoë → “soon”"))
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "omniid", "history"], capture_output=True, timeout=60, check=True
+    )
+
+    assert done.stdout.decode("latin-1").endswith("you      meet Zoë \\u2192 \\u201csoon\\u201d\n")
+
+
 def test_the_last_n_in_their_order(house: House) -> None:
     house.add(*SAID)
 
