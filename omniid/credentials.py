@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import queue
-import re
 import shlex
 import signal
 import stat
@@ -286,12 +285,12 @@ def _objection(found: os.stat_result, path: Path, *, only_ours: bool) -> str | N
 
 
 def _removed(path: Path) -> bool:
-    """Whether there was one. The tokens that killed writes have left beside it go too."""
+    """Whether there was one. What a killed write has left beside it goes too."""
     each = path
     try:
         was_there = _unlinked(path)
-        for each in _leftovers(path):
-            _unlinked(each)
+        each = private_file.beside(path)
+        _unlinked(each)
     except OSError as error:
         reason = error.strerror
     else:
@@ -306,15 +305,6 @@ def _unlinked(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
-
-
-def _leftovers(path: Path) -> list[Path]:
-    """What killed writes have left beside the file. Earlier versions gave each eight random characters."""
-    form = re.compile(rf"\.{re.escape(path.name)}\.(new|[a-z0-9_]{{8}})")
-    try:
-        return [each for each in path.parent.iterdir() if form.fullmatch(each.name) and not each.is_dir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 # The keyring

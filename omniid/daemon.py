@@ -62,9 +62,9 @@ from omniid.session import Session
 from omniid.sign_ins import SIGN_IN_WITHIN_S
 from omniid.storage.database import Database
 from omniid.storage.history import History
-from omniid.storage.outbox import Limits, Outbox
+from omniid.storage.outbox import Limits, Outbox, key_of_take
 from omniid.storage.owner_lock import OwnerLock
-from omniid.takes import Takes, command_key
+from omniid.takes import Takes
 from omniid.timeline import Timelines
 from omniid.user_api import UserVerbs
 
@@ -313,7 +313,7 @@ async def _take_stock(outbox: Outbox, reactor: Reactor, now: datetime) -> None:
 async def _look_at_the_shelf(takes: Takes, outbox: Outbox, reactor: Reactor, now: datetime) -> None:
     """What was said before an earlier run was killed, and has become no command."""
     takes.sweep(now)
-    keys = {command_key(take.id): take.id for take in takes.list()}
+    keys = {key_of_take(take.id): take.id for take in takes.list()}
     for key in await outbox.known_keys(list(keys)):
         takes.forget(keys.pop(key))
     if keys:

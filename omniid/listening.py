@@ -149,7 +149,7 @@ class _State:
     cancelled: set[str] = field(default_factory=set)  # words of these may still be on their way
     doubt: Doubt | None = None
     shut: bool = False
-    found: set[str] = field(default_factory=set)  # takes of an earlier run; who knows how far it heard them
+    to_ask: set[str] = field(default_factory=set)  # kept takes that are never sent unasked, however sure
     kept_for: dict[str, str] = field(default_factory=dict)  # by command: the take it was said in
     silent: OrderedDict[str, None] = field(default_factory=OrderedDict)  # takes and commands not spoken about
 
@@ -380,7 +380,7 @@ class Listening:
     def _on_words(self, take: _Take, said: TakeRecognised, now: float) -> list[Effect]:
         doubt = self._doubt_about(take, said)
         is_sure = doubt is None
-        answered = self._as_answer(said.text, is_sure=is_sure)
+        answered = self._as_answer(said.text, take, is_sure=is_sure)
         if answered is not None:
             return [ForgetTake(take.id), *answered]
         replaced = self._replace_doubt()
@@ -409,11 +409,12 @@ class Listening:
         is_echo = any(sounds_like(said.text, spoken, said.language) for spoken in heard)
         return "echo" if is_echo else None
 
-    def _as_answer(self, text: str, *, is_sure: bool) -> list[Effect] | None:
+    def _as_answer(self, text: str, take: _Take, *, is_sure: bool) -> list[Effect] | None:
         """What the words do to an open question; None: they are a command. Half a no will do."""
         asks_here = self._state.doubt is not None
         answer = verdict(text)
-        answered = None if asks_here else self._answer(text)
+        is_kept = take.opened_at is None and not is_sure  # said to another question, or to none
+        answered = None if asks_here or is_kept else self._answer(text)
         if answer is None and answered is None:
             return None
         if not is_sure and answer is not False:
@@ -432,6 +433,8 @@ class Listening:
         if failed.code in _WORTH_A_RETRY and not take.retried:
             self._state.recognising[take.id] = take
             return [take.again()]
+        if take.cut_short:
+            self._state.to_ask.add(take.id)
         part = "recognition" if failed.code in _NOT_THE_MICROPHONES else "microphone"
         self._problems[part] = failed.message
         return self._tell(failed.message, take.id)
@@ -452,8 +455,9 @@ class Listening:
                 return [RemindLater(ASK_AGAIN_S, event)]
             return self._resolve(accepted=False, by="timeout")
         self._state.doubt = None
-        if event.by == "timeout":
-            return [Cue("nothing_heard")]  # nobody said no: its sound is kept
+        if event.by == "timeout":  # nobody said no: its sound is kept
+            self._state.to_ask.add(doubt.take_id)
+            return [Cue("nothing_heard")]
         if not event.accepted:
             return [Cue("nothing_heard"), ForgetTake(doubt.take_id)]
         return [Enqueue(doubt.take_id, doubt.text, doubt.metadata)]
@@ -472,13 +476,13 @@ class Listening:
     # --- what was kept -----------------------------------------------------------------------------------
 
     def on_found(self, event: TakesFound) -> list[Effect]:
-        self._state.found.update(event.take_ids)
+        self._state.to_ask.update(event.take_ids)  # who knows how far they were heard
         return self._tell(takes_found(len(event.take_ids)))
 
     def on_retried(self, event: TakeRetried) -> list[Effect]:
         if self.is_in_hand(event.take_id):
             return []
-        cut_short = event.take_id in self._state.found
+        cut_short = event.take_id in self._state.to_ask
         take = _Take(event.take_id, "retry", event.manner, cut_short=cut_short)
         self._state.recognising[take.id] = take
         return [take.again()]
@@ -557,6 +561,8 @@ class Listening:
 
     def _give_up(self, take: _Take, message: str) -> list[Effect]:
         self._problems["recognition"] = message
+        if take.cut_short or take.was_lost:
+            self._state.to_ask.add(take.id)
         return [Announce(TakeGivenUp(take.id, message)), *self._tell(message, take.id)]
 
 

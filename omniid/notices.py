@@ -240,7 +240,8 @@ class Notices:
             shown = self._board.get(_CONFIRMATION)
             if event.by == "timeout" and shown is not None and shown.about == take_id:
                 body = f"{shown.notice.body}\nKept for ten minutes: omniid take retry"
-                return self._board.show(Notice(_CONFIRMATION, "This was not sent", body, transient=True))
+                notice = Notice(_CONFIRMATION, "This was not sent", body, transient=True)
+                return self._board.show(notice, about=take_id)
             return self._board.withdraw(_CONFIRMATION, take_id)
         notice = Notice(_CONFIRMATION, "Did you say this?", f"“{event.text}”\n{_WHY[event.why]}", _YES_NO)
         replies = {
@@ -285,9 +286,10 @@ class Notices:
         self, event: CommandQueued | AttemptBegun | CommandMoved | AnswerUnwanted | CommandRejected
     ) -> list[Wanted]:
         match event:
-            case CommandQueued(command_id=command_id, kind=kind, message=message):
+            case CommandQueued(command_id=command_id, kind=kind, message=message, take_id=take_id):
                 self._remember(command_id, _Command(kind, message[:_KEPT_CHARS]))
-                return self._queued(command_id, kind, message)
+                over = [] if take_id is None else self._board.withdraw(_CONFIRMATION, take_id)
+                return [*over, *self._queued(command_id, kind, message)]
             case AttemptBegun(command_id=command_id, kind=kind):
                 if command_id not in self._commands:
                     self._remember(command_id, _Command(kind))

@@ -74,8 +74,7 @@ from omniid.fate import State
 from omniid.flag import Flag
 from omniid.moment import Moment
 from omniid.protocol.link import Answer, Outgoing
-from omniid.storage.outbox import Command, Kind, NewCommand, Outbox, Recipient
-from omniid.takes import command_key
+from omniid.storage.outbox import Command, Kind, NewCommand, Outbox, Recipient, key_of_take
 from omniid.workers.channel import Say, SpeechFailed, StopSpeaking, ToMouth
 
 log = structlog.get_logger()
@@ -250,7 +249,7 @@ class Performer:
             StorageError: it could not be written.
         """
         message = wording.clean(asked.text)
-        key = asked.idempotency_key if asked.take_id is None else command_key(asked.take_id)
+        key = asked.idempotency_key if asked.take_id is None else key_of_take(asked.take_id)
         new = NewCommand(str(uuid_utils.uuid7()), asked.kind, message, asked.metadata, key)
         if asked.idempotency_key is not None:
             accepted = await self._outbox.add(new, self._clock().wall)

@@ -17,7 +17,7 @@ def replace(path: Path, text: str, *, unless: Callable[[], bool] = lambda: False
     `unless` is asked once it is our turn; where it is true, the file stays as it is.
 
     Raises:
-        OSError: it stays as it was.
+        OSError: it stays as it was, or (at the very end) may not outlast a power cut.
     """
     new = beside(path)
     with os.fdopen(_open_alone(new), "w", encoding="ascii") as file:
@@ -31,10 +31,10 @@ def replace(path: Path, text: str, *, unless: Callable[[], bool] = lambda: False
             file.flush()
             os.fsync(file.fileno())
             new.replace(path)
-            sync(path.parent)
         except BaseException:
             new.unlink(missing_ok=True)
             raise
+    sync(path.parent)
 
 
 def beside(path: Path) -> Path:

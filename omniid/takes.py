@@ -30,11 +30,6 @@ class KeptTake:
     duration_s: float
 
 
-def command_key(take_id: str) -> str:
-    """The idempotency key of the command that was said in a take, so that it never becomes another one."""
-    return f"take:{take_id}"
-
-
 class Takes:
     """`folder` exists and is private."""
 

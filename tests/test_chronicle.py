@@ -115,7 +115,7 @@ def said_after(tmp_path: Path, *events: Event, cleared: bool = False) -> list[st
                 for event in events:
                     chronicle.observe(event)
                 await chronicle.caught_up()
-                page = await history.page(100)
+                page = await history.page(500)
                 writing.cancel()
             return [stored.message.text for stored in reversed(page.messages)]
 
@@ -132,6 +132,28 @@ def test_a_line_that_was_deleted_does_not_come_back(tmp_path: Path) -> None:
     assert said_after(tmp_path, found("c2", NOW), cleared=True) == []
 
 
+def test_nor_does_one_from_before_a_clear_or_from_while_no_history_was_kept(tmp_path: Path) -> None:
+    async def run() -> list[str]:
+        now = datetime.now(UTC)
+        async with Database(tmp_path / "omniid.db") as database:
+            history = History(database)
+            lost = HistoryMessage("c1", now - timedelta(seconds=1), "user", "command", "before the clear")
+            await history.clear()
+            later = now + timedelta(seconds=8)
+            await history.add(HistoryMessage("c2", later, "user", "command", "after it"))
+            await history.add_lost(lost)
+            await History(database, enabled=False).forget_older_than(30, later)
+            secret = HistoryMessage("c3", later + timedelta(hours=1), "user", "command", "while it was off")
+            on_again = History(database)
+            await on_again.forget_older_than(30, later + timedelta(hours=2))
+            await on_again.add_lost(secret)
+            fresh = replace(secret, id="c4", at=later + timedelta(hours=3), text="while it is on")
+            await on_again.add_lost(fresh)
+            return [stored.message.text for stored in reversed((await on_again.page(10)).messages)]
+
+    assert asyncio.run(run()) == ["after it", "while it is on"]
+
+
 def test_whoever_asks_waits_for_what_was_said_before(tmp_path: Path) -> None:
     said = [MessageArrived("chat", f"message {number}", {}) for number in range(100)]
     assert len(said_after(tmp_path, *said)) == 101
@@ -145,7 +167,7 @@ def test_nobody_waits_for_a_disk_that_takes_nothing(tmp_path: Path) -> None:
             await database.cap()
             async with asyncio.TaskGroup() as group:
                 writing = group.create_task(chronicle.run())
-                chronicle.observe(CommandQueued("c1", "text", "say c1"))
+                chronicle.observe(CommandQueued("c1", "text", "x" * 50_000))
                 began = time.monotonic()
                 for _ in range(20):
                     await chronicle.caught_up()

@@ -61,6 +61,7 @@ CAPPED = CaptureEnded("t1", "cap", 1.0, 60.0, 0)
 TOGGLE = Manner("toggle")
 HYBRID = Manner("hybrid")
 LOST = "ear lost"
+NOT_RECOGNISED = TakeFailed("t1", "recognition_failed", "It failed.")
 SETTINGS = ListeningSettings(accept=0.6, tap_s=0.3)
 METADATA = {"confidence": 0.9, "language": "en", "durationSeconds": 1.0, "model": "tiny.en"}
 UNSURE = METADATA | {"confidence": 0.5}
@@ -702,6 +703,35 @@ def test_what_an_earlier_run_left_is_told_and_asked_about_when_it_is_retried() -
     assert Announce(ConfirmationAsked("t1", "Turn off", "cut_short")) in effects, "it may be a part of it"
     assert enqueued(effects) == []
     assert enqueued(region.handle(ConfirmationAnswered("t1", True, "tap"))) == ["t1"]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [*ASKED, ConfirmationDue("t1")],
+        [PRESSED, OPENED, KeyLost("key", "unplugged"), ENDED, said(), ConfirmationDue("t1")],
+        [PRESSED, OPENED, LOST, LOST],
+        [PRESSED, OPENED, CaptureEnded("t1", "cap", 1.0, 1.0, 0), NOT_RECOGNISED, NOT_RECOGNISED],
+    ],
+    ids=["unsure", "cut short", "lost with its ear", "at its cap, and failed"],
+)
+def test_a_kept_take_that_was_to_be_asked_about_is_asked_about_when_it_is_retried(before: list[Step]) -> None:
+    region = Region(*before)
+    assert region.handle(TakeRetried("t1")) == [RecogniseAgain("t1")]
+    assert enqueued(region.handle(said())) == []
+    assert region.listening.doubt is not None
+
+
+def test_a_kept_take_answers_no_question_that_was_asked_after_it() -> None:
+    region = Region()
+    region.listening = Listening(SETTINGS, {}, region._tell, region.voice, lambda _: [])
+    region.handle(TakesFound(("t1",)))
+    region.handle(TakeRetried("t1"))
+
+    effects = region.handle(said())
+
+    assert ForgetTake("t1") not in effects
+    assert region.listening.doubt is not None
 
 
 def test_a_recogniser_that_fails_is_tried_once_more() -> None:

@@ -379,6 +379,11 @@ def test_a_confirmation(why: Any, because: str) -> None:
     assert one.on(ConfirmationAnswered("t1", True, "notification")) == [Withdraw("confirmation")]
 
 
+def test_what_was_not_sent_and_then_is() -> None:
+    one = notices(ConfirmationAsked("t1", "call Ann", "unsure"), ConfirmationAnswered("t1", False, "timeout"))
+    assert Withdraw("confirmation") in one.on(CommandQueued("c1", "voice", "call Ann", "t1"))
+
+
 def test_what_an_earlier_run_left() -> None:
     (notice,) = notices().on(TakesFound(("t1",)))
     assert notice == Notice("takes-found", "What you said is kept", takes_found(1))

@@ -75,7 +75,7 @@ class History:
     async def add_lost(self, message: HistoryMessage) -> None:
         """Keep a message of an earlier run that was killed, where it is missing at the end of the history.
 
-        One that is older than what is there was left out, or deleted, for a reason.
+        One that is older than what is there, or said before a clear or while no history was kept, is not.
 
         Raises:
             StorageError: it could not be written.
@@ -146,6 +146,9 @@ class History:
             StorageError: not all of it is gone. The next call goes on.
         """
         limit = _text(now - timedelta(days=days))
+        await self._database.run(
+            lambda connection: _mark_whether_kept(connection, enabled=self.enabled, now=now)
+        )
         gone = 0
         while step := await self._database.run(lambda connection: _delete_some(connection, limit)):
             gone += step
@@ -247,15 +250,23 @@ def _insert(connection: sqlite3.Connection, message: HistoryMessage) -> int | No
 
 
 def _insert_lost(connection: sqlite3.Connection, message: HistoryMessage) -> None:
-    last = connection.execute("SELECT max(at) FROM messages").fetchone()[0]
-    if last is None:
-        belongs = (
-            connection.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'messages'").fetchone() is None
-        )
-    else:
-        belongs = _text(message.at + _LOST_WITHIN) >= last
-    if belongs:
+    last, cleared = connection.execute(
+        "SELECT (SELECT max(at) FROM messages), (SELECT at FROM marks WHERE name = 'cleared')"
+    ).fetchone()
+    if _text(message.at) > (cleared or "") and _text(message.at + _LOST_WITHIN) >= (last or ""):
         _insert(connection, message)
+
+
+def _mark(connection: sqlite3.Connection, name: str, now: datetime) -> None:
+    connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, _text(now)))
+
+
+def _mark_whether_kept(connection: sqlite3.Connection, *, enabled: bool, now: datetime) -> None:
+    """What is said while no history is kept does not come into it when one is kept again."""
+    if not enabled:
+        _mark(connection, "off", now)
+    elif connection.execute("DELETE FROM marks WHERE name = 'off'").rowcount:
+        _mark(connection, "cleared", now)
 
 
 def _was_said(connection: sqlite3.Connection, message: HistoryMessage) -> bool:
@@ -319,6 +330,7 @@ def _delete_all(connection: sqlite3.Connection) -> int:
     connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
     connection.execute(trigger)
     _note_chore(connection, _COMPACT)
+    _mark(connection, "cleared", datetime.now(UTC))
     return gone
 
 

@@ -40,6 +40,7 @@ _WAITED_TOO_LONG = {
 _OMNIID_ENDED = "omniid ended before its answer came"
 _ONLY_BY_RETRY = RETRYABLE - {State.UNCERTAIN}
 _KEEPS_REPEAT = frozenset({State.SENDING, State.QUEUED})
+_TAKE = "take:"
 _REPEATED = "repeated"  # the outcome of an attempt that the same backend may be asked for again
 
 
@@ -59,6 +60,11 @@ class Command:
     created_at: datetime
     changed_at: datetime
     expires_at: datetime
+
+
+def key_of_take(take_id: str) -> str:
+    """The idempotency key of the command that was said in a take, so that it never becomes another one."""
+    return f"{_TAKE}{take_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,9 +289,10 @@ class Outbox:
             size = _size(message, json.loads(row["metadata"]))
             if size > row["bytes"]:
                 self._check_room(connection, size - row["bytes"], commands=0)
-            # Only a key asks what it said at first: then the same request is known by it when it comes again.
+            # Only a script's key asks what it said at first: the same request is known by it when it comes
+            # again. A take does not come again.
             connection.execute(
-                "UPDATE commands SET first_message = CASE WHEN idempotency_key IS NOT NULL"
+                f"UPDATE commands SET first_message = CASE WHEN idempotency_key NOT LIKE '{_TAKE}%'"  # noqa: S608 ours
                 " THEN coalesce(first_message, message) END, message = ?,"
                 " bytes = ?, reason = 'edited', changed_at = ? WHERE id = ?",
                 (message, size, _text(now), row["id"]),

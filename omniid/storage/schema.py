@@ -98,4 +98,8 @@ MIGRATIONS = (
     CREATE TABLE chores (name TEXT PRIMARY KEY) STRICT;
     ALTER TABLE commands ADD COLUMN text_gone INTEGER NOT NULL DEFAULT 0;
     """,
+    # `marks`: when the history was last `cleared`, or that it is `off`: nothing from before comes into it.
+    """
+    CREATE TABLE marks (name TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT;
+    """,
 )

@@ -14,7 +14,7 @@ from omniid.errors import NotAllowedError, NotFoundError, OutboxFullError, Refus
 from omniid.fate import State
 from omniid.protocol.chat import Reply
 from omniid.storage.database import Database
-from omniid.storage.outbox import Command, Limits, NewCommand, Outbox, Recipient
+from omniid.storage.outbox import Command, Kind, Limits, NewCommand, Outbox, Recipient, key_of_take
 
 LIMITS = Limits(voice_ttl_s=600, text_ttl_s=86_400, max_commands=1_000, max_bytes=10_000_000)
 REPLY = Reply("done", "Sent.", 95, raw={"type": "response"})
@@ -921,9 +921,12 @@ def test_a_request_that_comes_again_is_known_though_its_command_was_edited(tmp_p
 
 
 @pytest.mark.parametrize("keeps_text", [True, False])
-def test_what_an_edited_command_said_before_is_gone_from_the_file(tmp_path: Path, keeps_text: bool) -> None:
+@pytest.mark.parametrize(("kind", "key"), [("text", None), ("voice", key_of_take("t1"))])
+def test_what_an_edited_command_said_before_is_gone_from_the_file(
+    tmp_path: Path, kind: Kind, key: str | None, keeps_text: bool
+) -> None:
     async def work(outbox: Outbox) -> None:
-        await outbox.add(NewCommand("c1", "text", f"Feed the {SECRET}", {}), wall())
+        await outbox.add(NewCommand("c1", kind, f"Feed the {SECRET}", {}, key), wall())
         await outbox.edit("c1", "Feed the cat", wall(1))
         await outbox.forget_old(wall(2))
         assert traces(tmp_path) == []

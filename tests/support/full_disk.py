@@ -32,7 +32,7 @@ async def refused(outbox: Outbox) -> bool:
 
 
 async def main(folder: Path) -> None:
-    mount("-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder))
+    mount("-t", "tmpfs", "-o", "size=768k", "tmpfs", str(folder))
     async with Database(folder / "omniid.db") as database:
         outbox = Outbox(database, LIMITS)
         accepted = 0
