@@ -78,7 +78,6 @@ class Chronicle:
         self._storage_works = asyncio.Event()
         self._progress = asyncio.Event()
         self._kept = 0
-        self._done = 0
         self._is_refused = False
         self._dropped = 0
 
@@ -113,7 +112,7 @@ class Chronicle:
         mark = self._kept
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CAUGHT_UP_WITHIN_S):
-                while self._done < mark and not self._is_refused:
+                while self._kept - len(self._waiting) < mark and not self._is_refused:
                     self._progress.clear()
                     await self._progress.wait()
 
@@ -142,7 +141,6 @@ class Chronicle:
                 return False
             self._is_refused = False
             self._waiting.popleft()
-            self._done += 1
             self._progress.set()
             self._bytes -= entry.size
             self._tell_dropped()

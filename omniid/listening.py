@@ -149,7 +149,7 @@ class _State:
     cancelled: set[str] = field(default_factory=set)  # words of these may still be on their way
     doubt: Doubt | None = None
     shut: bool = False
-    to_ask: set[str] = field(default_factory=set)  # kept takes that are never sent unasked, however sure
+    to_ask: OrderedDict[str, None] = field(default_factory=OrderedDict)  # kept takes, never sent unasked
     kept_for: dict[str, str] = field(default_factory=dict)  # by command: the take it was said in
     silent: OrderedDict[str, None] = field(default_factory=OrderedDict)  # takes and commands not spoken about
 
@@ -253,7 +253,7 @@ class Listening:
         state.take = _Take(event.take_id, event.owner, event.manner, pressed_at=pressed_at, opened_at=now)
         state.capture = "opening"
         if not event.manner.speak:
-            self._keep_silent(event.take_id)
+            _remember(state.silent, event.take_id)
         return [state.take.start()]
 
     def _on_release(self, owner: str, now: float, *, lost: bool) -> list[Effect]:
@@ -434,7 +434,7 @@ class Listening:
             self._state.recognising[take.id] = take
             return [take.again()]
         if take.cut_short:
-            self._state.to_ask.add(take.id)
+            _remember(self._state.to_ask, take.id)
         part = "recognition" if failed.code in _NOT_THE_MICROPHONES else "microphone"
         self._problems[part] = failed.message
         return self._tell(failed.message, take.id)
@@ -456,7 +456,7 @@ class Listening:
             return self._resolve(accepted=False, by="timeout")
         self._state.doubt = None
         if event.by == "timeout":  # nobody said no: its sound is kept
-            self._state.to_ask.add(doubt.take_id)
+            _remember(self._state.to_ask, doubt.take_id)
             return [Cue("nothing_heard")]
         if not event.accepted:
             return [Cue("nothing_heard"), ForgetTake(doubt.take_id)]
@@ -476,7 +476,8 @@ class Listening:
     # --- what was kept -----------------------------------------------------------------------------------
 
     def on_found(self, event: TakesFound) -> list[Effect]:
-        self._state.to_ask.update(event.take_ids)  # who knows how far they were heard
+        for take_id in event.take_ids:
+            _remember(self._state.to_ask, take_id)  # who knows how far it was heard
         return self._tell(takes_found(len(event.take_ids)))
 
     def on_retried(self, event: TakeRetried) -> list[Effect]:
@@ -508,7 +509,7 @@ class Listening:
             case CommandQueued(command_id=command_id, take_id=str(take_id)):
                 state.kept_for[command_id] = take_id
                 if take_id in state.silent:
-                    self._keep_silent(command_id)
+                    _remember(state.silent, command_id)
             case CommandRefused(message=message):
                 return self._tell(message)
             case CommandWritten(command_id=command_id) if command_id in state.kept_for:
@@ -518,11 +519,6 @@ class Listening:
             case _:
                 pass
         return []
-
-    def _keep_silent(self, what: str) -> None:
-        self._state.silent[what] = None
-        while len(self._state.silent) > _MOST_REMEMBERED:
-            self._state.silent.popitem(last=False)
 
     # --- the ear -----------------------------------------------------------------------------------------
 
@@ -562,8 +558,14 @@ class Listening:
     def _give_up(self, take: _Take, message: str) -> list[Effect]:
         self._problems["recognition"] = message
         if take.cut_short or take.was_lost:
-            self._state.to_ask.add(take.id)
+            _remember(self._state.to_ask, take.id)
         return [Announce(TakeGivenUp(take.id, message)), *self._tell(message, take.id)]
+
+
+def _remember(latest: OrderedDict[str, None], what: str) -> None:
+    latest[what] = None
+    while len(latest) > _MOST_REMEMBERED:
+        latest.popitem(last=False)
 
 
 def _is_short_of(take: _Take, said: TakeRecognised) -> bool:

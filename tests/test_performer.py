@@ -290,6 +290,23 @@ def test_a_spoken_command_that_cannot_be_is_refused_as_an_event(tmp_path: Path, 
     with_house(tmp_path, work)
 
 
+def test_the_same_words_twice_in_a_moment_leave_one_command_and_one_sound(
+    tmp_path: Path,
+) -> None:
+    async def work(house: House) -> None:
+        ear = ear_performer(house.ear, tmp_path)
+        parts = Parts(house.outbox, house, ear, house.mouth, house.later, NO_FLAG, house)
+        performer = Performer(parts, at, debounce_s=0.3)
+        for take_id in ("t1", "t2"):
+            (tmp_path / f"{take_id}.wav").write_bytes(b"sound")
+        (queued,) = await performer.perform(Enqueue("t1", "Send it", {}))
+        assert isinstance(queued, CommandQueued)
+        assert await performer.perform(Enqueue("t2", "Send it", {})) == []
+        assert [take.id for take in ear.takes.list()] == ["t1"], "which is kept until it is on the wire"
+
+    with_house(tmp_path, work)
+
+
 def test_a_full_outbox_refuses_a_spoken_command_as_an_event(tmp_path: Path) -> None:
     async def work(house: House) -> None:
         for number in range(3):

@@ -6,10 +6,11 @@ Its first word names the server that shows the notices, the others are their ids
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 import structlog
+
+from omniid import private_file
 
 log = structlog.get_logger()
 
@@ -45,7 +46,7 @@ class Leftovers:
             return
         try:
             if ids:
-                _write(self._path, left)
+                private_file.replace(self._path, "\n".join([server, *map(str, sorted(ids))]) + "\n")
             else:
                 self._path.unlink(missing_ok=True)
         except OSError as error:
@@ -94,13 +95,3 @@ def _read(path: Path) -> _Left:
     if not all(0 < notice_id <= _LARGEST_ID for notice_id in ids):
         raise ValueError(f"{path} names what is no id")
     return (server, ids) if ids else _NOTHING
-
-
-def _write(path: Path, left: _Left) -> None:
-    """In one step: whoever is killed over it leaves the old one."""
-    server, ids = left
-    new = path.with_name(f"{path.name}.new")
-    number = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    with os.fdopen(number, "w", encoding="utf-8") as file:
-        file.write("\n".join([server, *map(str, sorted(ids))]) + "\n")
-    new.replace(path)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support import flow, notification_server
-from support.field import Handler, address, served
+from support.field import QUESTION, Handler, address, served
 from support.notification_server import Desktop, Notified
 from websockets.asyncio.server import ServerConnection
 
@@ -21,17 +21,6 @@ WHY_NOT = notification_server.why_unavailable()
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or "")
 
 SENT = {"type": "response", "status": "success", "data": {"message": "Sent <b>it</b>."}, "timestamp": 1}
-QUESTION = {
-    "type": "system",
-    "data": {
-        "action": "user_intervention_required",
-        "sessionId": "s",
-        "stepId": "1",
-        "timeout": 60_000,
-        "message": "Really send it?",
-    },
-    "timestamp": 1,
-}
 
 
 class House:

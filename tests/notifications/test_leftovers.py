@@ -19,7 +19,7 @@ if sys.platform != "linux":
 from structlog.testing import capture_logs
 from support import flow
 from support import notification_server as servers
-from support.field import address, served
+from support.field import QUESTION, address, served
 from support.hotkeys import WITHIN_S
 from support.notice_child import ASKED, READ, killed
 from support.notification_server import Desktop
@@ -290,19 +290,6 @@ def test_as_many_as_can_be_on_the_screen_are_read_again(tmp_path: Path) -> None:
     Leftovers(tmp_path / "notices").keep(server, ids)
 
     assert Leftovers(tmp_path / "notices").take(server) == ids
-
-
-QUESTION = {
-    "type": "system",
-    "data": {
-        "action": "user_intervention_required",
-        "sessionId": "s",
-        "stepId": "1",
-        "timeout": 60_000,
-        "message": "Really send it?",
-    },
-    "timestamp": 1,
-}
 
 
 def test_the_question_of_a_killed_daemon_goes_when_the_next_one_starts(tmp_path: Path) -> None:

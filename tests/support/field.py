@@ -16,6 +16,18 @@ from websockets.asyncio.server import ServerConnection, serve
 Received = list[tuple[str, dict[str, Any]]]
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
+QUESTION = {
+    "type": "system",
+    "data": {
+        "action": "user_intervention_required",
+        "sessionId": "s",
+        "stepId": "1",
+        "timeout": 60_000,
+        "message": "Really send it?",
+    },
+    "timestamp": 1,
+}
+
 
 def address(port: int) -> str:
     return f"ws://127.0.0.1:{port}/ws"
